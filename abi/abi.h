@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#pragma once
+
+/*
+ * Every byte that crosses the kernel line: compiled by bpf/, src/ and tests/. No pointers, no
+ * bit-fields, explicit padding, sizes asserted. Includers provide __u8 ... __u64 (bpf/lib/kernel.bpf.h
+ * on the kernel side, <linux/types.h> elsewhere).
+ */
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#include "abi/hist.h"
+
+#define SN_COMM_LEN 16
+
+/*
+ * Fates of an event, per CPU, in one array per BPF object. At any quiet moment
+ *     produced = aggregated + shipped + dropped
+ * holds exactly, where aggregated is the sum of the histogram counts. What landed in the overflow
+ * series is aggregated too: its attributes are lost, its value is not.
+ */
+enum sn_stat {
+	SN_STAT_PRODUCED,	/* an event that a probe decided to report */
+	SN_STAT_SHIPPED,	/* put in a ring buffer */
+	SN_STAT_DROP_MAP_FULL,	/* neither its series nor the overflow series could be had */
+	SN_STAT_DROP_BUSY,	/* -EBUSY: the map was being changed below us */
+	SN_STAT_DROP_RING_FULL, /* no room in the ring buffer */
+	SN_STAT_OVERFLOW,	/* of the aggregated: recorded in the overflow series */
+	SN_STAT_STATE_FULL,	/* a start that could not be remembered: its end will be missing */
+	SN_STAT_UNMATCHED,	/* an end without a start: began before sonde did */
+	SN_STAT_STALE,		/* a start whose end never came, overwritten by the next start */
+	SN_STAT_UNREADABLE,	/* a field of the target could not be read or was not plausible */
+	SN_STAT_UNSUPPORTED,	/* seen and not covered (an HTTP/2 request) */
+	SN_STAT_MAX,
+};
+
+/* A process that appears in a series. Keyed by tgid; written once, at its first series. */
+struct sn_process {
+	__u64 start_ns; /* boot time of its start; tells a reused pid from the first owner */
+	char comm[SN_COMM_LEN];
+};
+
+/* ---- process.bpf.c ---- */
+
+enum sn_process_event_type { SN_PROCESS_EXEC, SN_PROCESS_EXIT };
+
+struct sn_process_event {
+	__u32 type;
+	__u32 tgid;
+};
+
+/* ---- tcp.bpf.c ---- */
+
+enum sn_tcp_role { SN_TCP_UNKNOWN, SN_TCP_CLIENT, SN_TCP_SERVER };
+
+/* One series of TCP figures. tgid 0 is the overflow series of its role. */
+struct sn_tcp_key {
+	__u8 peer[16]; /* IPv6, or IPv4 mapped into it */
+	__u32 tgid;
+	__u16 port; /* service port, host order: the local one of a server, the remote of a client */
+	__u8 role;
+	__u8 pad;
+};
+
+struct sn_tcp_value {
+	struct sn_hist exchange; /* client: last send to first byte read; server: residence */
+	struct sn_hist receive_queue;
+	__u64 tx_bytes, rx_bytes;
+};
+
+/* A listening port of one network namespace: what tells the server's end of an older socket. */
+struct sn_tcp_listen_key {
+	__u32 netns; /* inode number */
+	__u16 port;  /* host order */
+	__u16 pad;
+};
+
+/* ---- http.bpf.c ---- */
+
+enum sn_http_method {
+	SN_HTTP_OTHER,
+	SN_HTTP_CONNECT,
+	SN_HTTP_DELETE,
+	SN_HTTP_GET,
+	SN_HTTP_HEAD,
+	SN_HTTP_OPTIONS,
+	SN_HTTP_PATCH,
+	SN_HTTP_POST,
+	SN_HTTP_PUT,
+	SN_HTTP_TRACE,
+	SN_HTTP_METHOD_MAX,
+};
+
+/* One series of HTTP figures. tgid 0 is the overflow series. */
+struct sn_http_key {
+	__u32 tgid;
+	__u16 status; /* 100..599 */
+	__u8 method;
+	__u8 pad;
+};
+
+/* A request in progress, by the address of its net/http.response: heap objects do not move. */
+struct sn_http_start_key {
+	__u64 response;
+	__u32 tgid;
+	__u32 pad;
+};
+
+_Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
+_Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
+_Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");
+_Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 16, "abi: sn_tcp_value");
+_Static_assert(sizeof(struct sn_tcp_listen_key) == 8, "abi: sn_tcp_listen_key");
+_Static_assert(sizeof(struct sn_http_key) == 8, "abi: sn_http_key");
+_Static_assert(sizeof(struct sn_http_start_key) == 16, "abi: sn_http_start_key");
