@@ -21,17 +21,16 @@
  * series is aggregated too: its attributes are lost, its value is not.
  */
 enum sn_stat {
-	SN_STAT_PRODUCED,	/* an event that a probe decided to report */
-	SN_STAT_SHIPPED,	/* put in a ring buffer */
-	SN_STAT_DROP_MAP_FULL,	/* neither its series nor the overflow series could be had */
-	SN_STAT_DROP_BUSY,	/* -EBUSY: the map was being changed below us */
-	SN_STAT_DROP_RING_FULL, /* no room in the ring buffer */
-	SN_STAT_OVERFLOW,	/* of the aggregated: recorded in the overflow series */
-	SN_STAT_STATE_FULL,	/* a start that could not be remembered: its end will be missing */
-	SN_STAT_UNMATCHED,	/* an end without a start: began before sonde did */
-	SN_STAT_STALE,		/* a start whose end never came, overwritten by the next start */
-	SN_STAT_UNREADABLE,	/* a field of the target could not be read or was not plausible */
-	SN_STAT_UNSUPPORTED,	/* seen and not covered (an HTTP/2 request) */
+	SN_STAT_PRODUCED,	 /* an event that a probe decided to report */
+	SN_STAT_SHIPPED,	 /* put in a ring buffer */
+	SN_STAT_DROP_NO_SERIES,	 /* neither its series nor the overflow series could be had */
+	SN_STAT_DROP_UNREADABLE, /* a field of the target could not be read, or was not plausible */
+	SN_STAT_DROP_RING_FULL,	 /* no room in the ring buffer */
+	SN_STAT_OVERFLOW,	 /* of the aggregated: recorded in the overflow series */
+	SN_STAT_STATE_FULL,	 /* a start that could not be remembered: its end will be missing */
+	SN_STAT_UNMATCHED,	 /* an end without a start: began before sonde did */
+	SN_STAT_STALE,		 /* a start whose end never came, overwritten by the next start */
+	SN_STAT_UNSUPPORTED,	 /* seen and not covered (an HTTP/2 request) */
 	SN_STAT_MAX,
 };
 
@@ -92,12 +91,14 @@ enum sn_http_method {
 	SN_HTTP_METHOD_MAX,
 };
 
+enum sn_http_scheme { SN_HTTP_PLAIN, SN_HTTP_TLS };
+
 /* One series of HTTP figures. tgid 0 is the overflow series. */
 struct sn_http_key {
 	__u32 tgid;
 	__u16 status; /* 100..599 */
 	__u8 method;
-	__u8 pad;
+	__u8 scheme; /* enum sn_http_scheme */
 };
 
 /* A request in progress, by the address of its net/http.response: heap objects do not move. */
@@ -107,6 +108,18 @@ struct sn_http_start_key {
 	__u32 pad;
 };
 
+/*
+ * What is remembered of it. User space looks at nothing but the time; the rest is where the programs
+ * put what they read, because their stack must stay small.
+ */
+struct sn_http_start {
+	__u64 began;
+	__u64 address; /* of the *Request */
+	__u64 word;    /* what was read last */
+	struct sn_http_key key;
+};
+
+_Static_assert(sizeof(struct sn_http_start) == 32, "abi: sn_http_start");
 _Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
 _Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
 _Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");

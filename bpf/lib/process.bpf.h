@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#pragma once
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi/abi.h"
+
+/*
+ * Who owns the series of this object: written when a process gets its first one, so that a process
+ * that is gone before user space looks still has a name.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct sn_process);
+} sn_processes SEC(".maps");
+
+/* Remembers the current process; a full map costs its name alone ("pid 812"), never a value. */
+static __always_inline void sn_remember_process(__u32 tgid)
+{
+	struct task_struct *leader;
+	struct sn_process process = {};
+
+	if (tgid != bpf_get_current_pid_tgid() >> 32)
+		return;
+	leader = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
+	process.start_ns = BPF_CORE_READ(leader, start_boottime);
+	BPF_CORE_READ_STR_INTO(&process.comm, leader, comm);
+	bpf_map_update_elem(&sn_processes, &tgid, &process, BPF_ANY);
+}

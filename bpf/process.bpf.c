@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * process - programs that begin and end: what tells the agent to look at a new executable, and to
+ * let go of the series of a process that is gone.
+ */
+#include "lib/kernel.bpf.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "lib/stats.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024);
+} sn_events SEC(".maps");
+
+static __always_inline int ship(__u32 type, __u32 tgid)
+{
+	struct sn_process_event *event = bpf_ringbuf_reserve(&sn_events, sizeof(*event), 0);
+
+	sn_count(SN_STAT_PRODUCED);
+	if (!event) {
+		/* User space looks at all of /proc when it sees this count move. */
+		sn_count(SN_STAT_DROP_RING_FULL);
+		return 0;
+	}
+	event->type = type;
+	event->tgid = tgid;
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	sn_count(SN_STAT_SHIPPED);
+	return 0;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(sn_proc_exec)
+{
+	return ship(SN_PROCESS_EXEC, bpf_get_current_pid_tgid() >> 32);
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(sn_proc_exit)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	/* One event a process, not one a thread: its leader's. */
+	return (__u32)id == id >> 32 ? ship(SN_PROCESS_EXIT, id >> 32) : 0;
+}
