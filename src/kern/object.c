@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kern/object.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "base/cleanup.h"
+#include "kern/features.h"
+#include "kern/private.h"
+
+struct kern_program {
+	struct bpf_object *instance;
+	struct bpf_program *program;
+	struct kern_program *next;
+};
+
+struct kern_object {
+	const struct kern_image *image;
+	struct bpf_object *base; /* holds the maps and no program */
+	struct kern_program *programs;
+	bool created;
+};
+
+struct kern_link {
+	size_t n;
+	struct bpf_link *links[];
+};
+
+static struct bpf_object *open_instance(const struct kern_image *image, struct err *e)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = image->name);
+	struct bpf_object *o;
+
+	kern_log_clear();
+	o = bpf_object__open_mem(image->start, (size_t)(image->end - image->start), &opts);
+	if (!o)
+		err_set(e, -errno, "cannot open the BPF object %s: %s", image->name,
+			kern_log_last());
+	return o;
+}
+
+int kern_object_open(const struct kern_image *image, struct kern_object **ret, struct err *e)
+{
+	struct kern_object *o;
+
+	kern_log_init();
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return err_set(e, -ENOMEM, "out of memory");
+	o->image = image;
+	o->base = open_instance(image, e);
+	if (!o->base) {
+		free(o);
+		return -EINVAL;
+	}
+	*ret = o;
+	return 0;
+}
+
+/* Where a global variable lies in the object's read-only data: its BTF says so. */
+static int find_variable(const struct btf *btf, const char *name, uint32_t *offset, uint32_t *size)
+{
+	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	const struct btf_var_secinfo *v;
+	const struct btf_type *sec;
+
+	if (id < 0)
+		return -ENOENT;
+	sec = btf__type_by_id(btf, (uint32_t)id);
+	v = btf_var_secinfos(sec);
+	for (int i = 0; i < btf_vlen(sec); i++, v++) {
+		const struct btf_type *var = btf__type_by_id(btf, v->type);
+
+		if (strcmp(btf__name_by_offset(btf, var->name_off), name) == 0) {
+			*offset = v->offset;
+			*size = v->size;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static struct bpf_map *find_rodata(struct bpf_object *o)
+{
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, o)
+	{
+		const char *name = bpf_map__name(m);
+		size_t len = strlen(name);
+
+		if (bpf_map__is_internal(m) && len >= 7 && strcmp(name + len - 7, ".rodata") == 0)
+			return m;
+	}
+	return NULL;
+}
+
+int kern_object_set(struct kern_object *o, const char *variable, const void *value, size_t size,
+		    struct err *e)
+{
+	struct bpf_map *rodata = find_rodata(o->base);
+	uint32_t offset, have;
+	size_t len;
+	char *data;
+
+	if (!rodata || find_variable(bpf_object__btf(o->base), variable, &offset, &have) < 0)
+		return err_set(e, -ENOENT, "BPF object %s has no variable %s", o->image->name,
+			       variable);
+	data = bpf_map__initial_value(rodata, &len);
+	if (!data || have != size || offset + size > len)
+		return err_set(e, -EINVAL, "variable %s of BPF object %s is %u bytes, not %zu",
+			       variable, o->image->name, have, size);
+	memcpy(data + offset, value, size);
+	return 0;
+}
+
+int kern_object_resize(struct kern_object *o, const char *map, uint32_t max_entries)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(o->base, map);
+
+	return m ? bpf_map__set_max_entries(m, max_entries) : -ENOENT;
+}
+
+int kern_object_omit(struct kern_object *o, const char *map)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(o->base, map);
+
+	return m ? bpf_map__set_autocreate(m, false) : -ENOENT;
+}
+
+int kern_object_create(struct kern_object *o, struct err *e)
+{
+	struct bpf_program *p;
+	int r;
+
+	bpf_object__for_each_program(p, o->base) bpf_program__set_autoload(p, false);
+	kern_log_clear();
+	r = bpf_object__load(o->base);
+	if (r == -EPERM)
+		return err_set(e, r,
+			       "the kernel refuses to make BPF maps (operation not permitted): "
+			       "run sonde as root, or with CAP_BPF and CAP_PERFMON");
+	if (r < 0)
+		return err_set(e, r, "cannot make the maps of BPF object %s: %s (%s)",
+			       o->image->name, strerror(-r), kern_log_last());
+	o->created = true;
+	return 0;
+}
+
+void kern_object_close(struct kern_object *o)
+{
+	if (!o)
+		return;
+	while (o->programs) {
+		struct kern_program *p = o->programs;
+
+		o->programs = p->next;
+		bpf_object__close(p->instance);
+		free(p);
+	}
+	bpf_object__close(o->base);
+	free(o);
+}
+
+uint64_t kern_object_misses(const struct kern_object *o)
+{
+	uint64_t sum = 0;
+
+	for (const struct kern_program *p = o->programs; p; p = p->next) {
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+
+		if (bpf_prog_get_info_by_fd(bpf_program__fd(p->program), &info, &len) == 0)
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+int kern_object_map(const struct kern_object *o, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(o->base, name);
+}
+
+/* Makes the maps of @instance stand for those of @o that exist; the others are left out of it. */
+static int share_maps(const struct kern_object *o, struct bpf_object *instance)
+{
+	struct bpf_map *mine, *theirs = NULL;
+	int r;
+
+	bpf_object__for_each_map(mine, instance)
+	{
+		theirs = bpf_object__next_map(o->base, theirs);
+		if (!theirs)
+			return -EINVAL;
+		if (!bpf_map__autocreate(theirs))
+			r = bpf_map__set_autocreate(mine, false);
+		else
+			r = bpf_map__reuse_fd(mine, bpf_map__fd(theirs));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static struct bpf_program *only_program(struct bpf_object *instance, const char *name)
+{
+	struct bpf_program *p, *found = NULL;
+
+	bpf_object__for_each_program(p, instance)
+	{
+		bool wanted = strcmp(bpf_program__name(p), name) == 0;
+
+		bpf_program__set_autoload(p, wanted);
+		if (wanted)
+			found = p;
+	}
+	return found;
+}
+
+static void prepare_program(struct bpf_program *p)
+{
+	const char *section = bpf_program__section_name(p);
+
+	if (!kern_has(KERN_CMPXCHG))
+		kern_replace_cmpxchg(p);
+	if (strcmp(section, "?uprobe.multi") == 0 && !kern_has(KERN_UPROBE_MULTI))
+		bpf_program__set_expected_attach_type(p, 0);
+}
+
+int kern_program_load(struct kern_object *o, const char *name, struct kern_program **ret,
+		      struct err *e)
+{
+	struct kern_program *p;
+	int r;
+
+	for (p = o->programs; p; p = p->next) {
+		if (strcmp(bpf_program__name(p->program), name) == 0) {
+			*ret = p;
+			return 0;
+		}
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_set(e, -ENOMEM, "out of memory");
+	p->instance = open_instance(o->image, e);
+	if (!p->instance) {
+		free(p);
+		return -EINVAL;
+	}
+	p->program = only_program(p->instance, name);
+	r = p->program ? share_maps(o, p->instance) : -ENOENT;
+	if (!r) {
+		prepare_program(p->program);
+		kern_log_clear();
+		r = bpf_object__load(p->instance);
+	}
+	if (r < 0) {
+		err_set(e, r, "program %s cannot be loaded: %s (%s)", name, strerror(-r),
+			kern_log_last());
+		bpf_object__close(p->instance);
+		free(p);
+		return r;
+	}
+	p->next = o->programs;
+	o->programs = p;
+	*ret = p;
+	return 0;
+}
+
+static struct kern_link *link_new(size_t n)
+{
+	struct kern_link *l = calloc(1, sizeof(*l) + n * sizeof(l->links[0]));
+
+	if (l)
+		l->n = n;
+	return l;
+}
+
+int kern_program_attach(struct kern_program *p, struct kern_link **ret, struct err *e)
+{
+	struct kern_link *l = link_new(1);
+	int r;
+
+	if (!l)
+		return err_set(e, -ENOMEM, "out of memory");
+	kern_log_clear();
+	l->links[0] = bpf_program__attach(p->program);
+	if (!l->links[0]) {
+		r = -errno;
+		free(l);
+		return err_set(e, r, "program %s cannot be attached: %s",
+			       bpf_program__name(p->program), strerror(-r));
+	}
+	*ret = l;
+	return 0;
+}
+
+/* One link for all offsets. */
+static int attach_multi(struct kern_program *p, const char *path, const uint64_t *offsets, size_t n,
+			struct kern_link **ret)
+{
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = (const unsigned long *)offsets,
+		    .cnt = n);
+	struct kern_link *l = link_new(1);
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->links[0] = bpf_program__attach_uprobe_multi(p->program, -1, path, NULL, &opts);
+	if (!l->links[0]) {
+		r = -errno;
+		free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+static int attach_each(struct kern_program *p, const char *path, const uint64_t *offsets, size_t n,
+		       struct kern_link **ret)
+{
+	struct kern_link *l = link_new(n);
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		l->links[i] =
+			bpf_program__attach_uprobe(p->program, false, -1, path, (size_t)offsets[i]);
+		if (!l->links[i]) {
+			r = -errno;
+			kern_link_free(l);
+			return r;
+		}
+	}
+	*ret = l;
+	return 0;
+}
+
+int kern_program_attach_uprobes(struct kern_program *p, int fd, const uint64_t *offsets, size_t n,
+				struct kern_link **ret, struct err *e)
+{
+	char path[64];
+	int r;
+
+	_Static_assert(sizeof(unsigned long) == sizeof(uint64_t), "offsets are passed as they are");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	kern_log_clear();
+	r = kern_has(KERN_UPROBE_MULTI) ? attach_multi(p, path, offsets, n, ret)
+					: attach_each(p, path, offsets, n, ret);
+	if (r < 0)
+		return err_set(e, r, "program %s cannot be attached to the file: %s",
+			       bpf_program__name(p->program), strerror(-r));
+	return 0;
+}
+
+void kern_link_free(struct kern_link *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		bpf_link__destroy(l->links[i]);
+	free(l);
+}
+
+int kern_program_fd(const struct kern_program *p)
+{
+	return bpf_program__fd(p->program);
+}
+
+int kern_program_test_run(struct kern_program *p, void *ctx, size_t size, uint32_t *ret_value,
+			  struct err *e)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ctx, .ctx_size_in = (uint32_t)size);
+	int r = bpf_prog_test_run_opts(bpf_program__fd(p->program), &opts);
+
+	if (r < 0)
+		return err_set(e, r, "program %s cannot be run: %s", bpf_program__name(p->program),
+			       strerror(-r));
+	*ret_value = opts.retval;
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/*
+ * A BPF object that is embedded in the program. Its maps are made once; its programs are loaded one
+ * by one, each when it is first wanted, onto those maps, so that a program that this kernel refuses
+ * costs itself and nothing else. Nothing is pinned: closing the object takes everything with it.
+ *
+ * None of these functions may run on two threads at once.
+ */
+struct kern_object;
+struct kern_program; /* loaded, attached any number of times */
+struct kern_link;    /* one attachment */
+
+struct kern_image {
+	const char *name;
+	const unsigned char *start, *end;
+};
+
+/* The bytes of bpf/NAME.bpf.c, as the build embedded them. */
+#define KERN_IMAGE_DECLARE(NAME) extern const unsigned char bpf_##NAME##_start[], bpf_##NAME##_end[]
+#define KERN_IMAGE(NAME)                                    \
+	{                                                   \
+#NAME, bpf_##NAME##_start, bpf_##NAME##_end \
+	}
+
+int kern_object_open(const struct kern_image *image, struct kern_object **ret, struct err *e);
+
+/* Before kern_object_create(): a `const volatile` variable, a map's size, a map that is not needed. */
+int kern_object_set(struct kern_object *o, const char *variable, const void *value, size_t size,
+		    struct err *e);
+int kern_object_resize(struct kern_object *o, const char *map, uint32_t max_entries);
+int kern_object_omit(struct kern_object *o, const char *map);
+
+/* Makes the maps. -EPERM without the rights, with a sentence. */
+int kern_object_create(struct kern_object *o, struct err *e);
+
+/* Detaches and frees everything that came from the object. NULL is fine. */
+void kern_object_close(struct kern_object *o);
+
+/* File descriptor of a map, owned by the object; -ENOENT. */
+int kern_object_map(const struct kern_object *o, const char *name);
+
+/*
+ * Runs of the object's programs that the kernel left out because one was running on that CPU
+ * already: losses, counted by the kernel. Programs on tracepoints and functions have them, uprobes
+ * do not.
+ */
+uint64_t kern_object_misses(const struct kern_object *o);
+
+/*
+ * Loads one program, once; later calls return the same. @e says what the kernel's verifier had against it, in its last words. The
+ * program belongs to the object.
+ */
+int kern_program_load(struct kern_object *o, const char *name, struct kern_program **ret,
+		      struct err *e);
+
+/* Attaches where the program's section says (tracepoint, function). The caller frees the link. */
+int kern_program_attach(struct kern_program *p, struct kern_link **ret, struct err *e);
+
+/*
+ * Attaches to @n file offsets of the executable or library behind @fd, for every process that maps it
+ * now or later: one link where the kernel has uprobe_multi, else one perf event each.
+ */
+int kern_program_attach_uprobes(struct kern_program *p, int fd, const uint64_t *offsets, size_t n,
+				struct kern_link **ret, struct err *e);
+
+void kern_link_free(struct kern_link *l);
+
+int kern_program_fd(const struct kern_program *p);
+
+/* Runs the program once with @ctx (a SEC("syscall") test entry); its result is in *@ret_value. */
+int kern_program_test_run(struct kern_program *p, void *ctx, size_t size, uint32_t *ret_value,
+			  struct err *e);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the files of kern/ share among themselves and show to nobody else. */
+
+struct bpf_program;
+
+/* Takes libbpf's own messages: to debug level, and the last warning kept for our sentences. */
+void kern_log_init(void);
+void kern_log_clear(void);
+const char *kern_log_last(void); /* "" if there was none */
+
+/* See atomics.c. */
+void kern_replace_cmpxchg(struct bpf_program *p);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kern/tiers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "kern/features.h"
+
+static const char *const names[] = {
+	[KERN_TIER_AUTO] = "auto",
+	[KERN_TIER_BTF] = "tp_btf",
+	[KERN_TIER_FENTRY] = "fentry",
+	[KERN_TIER_KPROBE] = "kprobe",
+};
+
+const char *kern_tier_name(enum kern_tier t)
+{
+	return names[t];
+}
+
+int kern_tier_parse(const char *s, enum kern_tier *ret)
+{
+	if (strcmp(s, "btf") == 0)
+		s = names[KERN_TIER_BTF];
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(s, names[i]) == 0) {
+			*ret = (enum kern_tier)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static bool figure_has_tier(const struct kern_hook *hooks, size_t n, const char *figure,
+			    enum kern_tier tier)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hooks[i].tier == tier && strcmp(hooks[i].figure, figure) == 0)
+			return true;
+	return false;
+}
+
+bool kern_hook_possible(const struct kern_hook *hooks, size_t n, size_t i, enum kern_tier forced,
+			char *why, size_t size)
+{
+	const struct kern_hook *h = &hooks[i];
+
+	if (forced != KERN_TIER_AUTO && h->tier != forced &&
+	    figure_has_tier(hooks, n, h->figure, forced)) {
+		snprintf(why, size, "the tier %s was asked for", names[forced]);
+		return false;
+	}
+	switch (h->tier) {
+	case KERN_TIER_BTF:
+		if (kern_btf_has_tracepoint(h->target))
+			return true;
+		snprintf(why, size, "this kernel has no tracepoint %s", h->target);
+		return false;
+	case KERN_TIER_FENTRY:
+		if (!kern_has(KERN_FENTRY))
+			snprintf(why, size, "this kernel does not let fentry programs attach");
+		else if (!kern_btf_has_function(h->target))
+			snprintf(why, size, "this kernel has no function %s", h->target);
+		else
+			return true;
+		return false;
+	case KERN_TIER_KPROBE:
+		if (kern_has(KERN_KPROBE))
+			return true;
+		snprintf(why, size, "this kernel has no kprobes");
+		return false;
+	default:
+		snprintf(why, size, "unknown tier");
+		return false;
+	}
+}
+
+static int attach_hook(struct kern_object *o, const struct kern_hook *h, struct kern_hook_state *st)
+{
+	struct kern_program *p;
+	struct err e = {};
+	int r;
+
+	r = kern_program_load(o, h->program, &p, &e);
+	if (!r)
+		r = kern_program_attach(p, &st->link, &e);
+	if (r < 0)
+		snprintf(st->why, sizeof(st->why), "%.*s", (int)sizeof(st->why) - 1, e.msg);
+	st->attached = !r;
+	return r;
+}
+
+int kern_hooks_attach(struct kern_object *o, const struct kern_hook *hooks, size_t n,
+		      enum kern_tier forced, struct kern_hook_state *states, struct err *e)
+{
+	bool had = false;
+	int missing = 0;
+
+	memset(states, 0, n * sizeof(*states));
+	for (size_t i = 0; i < n; i++) {
+		const char *figure = hooks[i].figure;
+		bool first = i == 0 || strcmp(hooks[i - 1].figure, figure) != 0;
+		bool last = i + 1 == n || strcmp(hooks[i + 1].figure, figure) != 0;
+
+		if (first)
+			had = false;
+		if (!had &&
+		    kern_hook_possible(hooks, n, i, forced, states[i].why, sizeof(states[i].why)))
+			had = attach_hook(o, &hooks[i], &states[i]) == 0;
+		if (last && !had && !hooks[i].optional) {
+			missing++;
+			err_set(e, -ENOTSUP, "%s: %s", figure, states[i].why);
+		}
+	}
+	return missing;
+}
+
+void kern_hooks_detach(struct kern_hook_state *states, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		kern_link_free(states[i].link);
+		states[i].link = NULL;
+		states[i].attached = false;
+	}
+}
