@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "world/process.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+/* A process can put megabytes into its environment; what we look for stands in its first part. */
+#define ENVIRON_MAX (64 * 1024)
+
+static int gone_or(int error)
+{
+	return error == ENOENT || error == ESRCH ? -ESRCH : -error;
+}
+
+static void copy_bounded(char *to, size_t size, const char *from, size_t len)
+{
+	if (len >= size)
+		len = size - 1;
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+/* The value of service.name in "key=value,key=value". */
+static bool from_resource_attributes(const char *list, char ret[SERVICE_NAME_MAX])
+{
+	static const char key[] = "service.name=";
+
+	while (*list) {
+		size_t len = strcspn(list, ",");
+
+		while (len && isspace((unsigned char)*list)) {
+			list++;
+			len--;
+		}
+		if (len > sizeof(key) - 1 && strncmp(list, key, sizeof(key) - 1) == 0) {
+			copy_bounded(ret, SERVICE_NAME_MAX, list + sizeof(key) - 1,
+				     len - (sizeof(key) - 1));
+			return true;
+		}
+		list += len;
+		list += *list == ',';
+	}
+	return false;
+}
+
+static ssize_t read_environ(const char *proc, pid_t pid, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+	cleanup(cleanup_fd) int fd = -1;
+	size_t len = 0;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%d/environ", proc, pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return gone_or(errno);
+	while (len < size - 1) {
+		n = read(fd, buf + len, size - 1 - len);
+		if (n < 0)
+			return gone_or(errno);
+		if (!n)
+			break;
+		len += (size_t)n;
+	}
+	buf[len] = '\0';
+	return (ssize_t)len;
+}
+
+static bool name_from_environ(const char *env, size_t len, char ret[SERVICE_NAME_MAX])
+{
+	static const char name[] = "OTEL_SERVICE_NAME=", attrs[] = "OTEL_RESOURCE_ATTRIBUTES=";
+	bool found = false;
+
+	for (const char *p = env; p < env + len; p += strlen(p) + 1) {
+		if (strncmp(p, name, sizeof(name) - 1) == 0 && p[sizeof(name) - 1]) {
+			copy_bounded(ret, SERVICE_NAME_MAX, p + sizeof(name) - 1,
+				     strlen(p + sizeof(name) - 1));
+			return true;
+		}
+		if (!found && strncmp(p, attrs, sizeof(attrs) - 1) == 0)
+			found = from_resource_attributes(p + sizeof(attrs) - 1, ret);
+	}
+	return found;
+}
+
+/* Where /proc/PID/exe points to, without the note that the file is gone. */
+static int exe_path(const char *proc, pid_t pid, char *path, size_t size)
+{
+	static const char deleted[] = " (deleted)";
+	char link[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "%s/%d/exe", proc, pid);
+	n = readlink(link, path, size - 1);
+	if (n < 0)
+		return gone_or(errno);
+	path[n] = '\0';
+	if ((size_t)n > sizeof(deleted) - 1 &&
+	    strcmp(path + n - (sizeof(deleted) - 1), deleted) == 0)
+		path[n - (ssize_t)(sizeof(deleted) - 1)] = '\0';
+	return 0;
+}
+
+int process_service_name(const char *proc, pid_t pid, char ret[SERVICE_NAME_MAX])
+{
+	cleanup(cleanup_free) char *env = malloc(ENVIRON_MAX);
+	char path[PATH_MAX];
+	const char *base;
+	ssize_t n;
+	int r;
+
+	if (!env)
+		return -ENOMEM;
+	n = read_environ(proc, pid, env, ENVIRON_MAX);
+	if (n == -ESRCH)
+		return (int)n;
+	if (n > 0 && name_from_environ(env, (size_t)n, ret))
+		return 0;
+	r = exe_path(proc, pid, path, sizeof(path));
+	if (r < 0)
+		return r;
+	base = strrchr(path, '/');
+	base = base ? base + 1 : path;
+	copy_bounded(ret, SERVICE_NAME_MAX, base, strlen(base));
+	return 0;
+}
+
+static void set_id(struct file_id *id, const struct stat *st)
+{
+	id->dev = st->st_dev;
+	id->ino = st->st_ino;
+	id->changed_ns = st->st_ctim.tv_sec * 1000000000LL + st->st_ctim.tv_nsec;
+}
+
+int process_open_exe(const char *proc, pid_t pid, struct file_id *id, char *path, size_t size)
+{
+	char link[PATH_MAX], target[PATH_MAX];
+	cleanup(cleanup_fd) int fd = -1;
+	struct stat st;
+	int r;
+
+	snprintf(link, sizeof(link), "%s/%d/exe", proc, pid);
+	/* The link leads to the file itself, not to its path. It is a regular file: it was executed. */
+	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return gone_or(errno);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	set_id(id, &st);
+	if (path) {
+		r = exe_path(proc, pid, target, sizeof(target));
+		if (r < 0)
+			return r;
+		copy_bounded(path, size, target, strlen(target));
+	}
+	return take_fd(&fd);
+}
+
+int process_exe_id(const char *proc, pid_t pid, struct file_id *id)
+{
+	char link[PATH_MAX];
+	struct stat st;
+
+	snprintf(link, sizeof(link), "%s/%d/exe", proc, pid);
+	if (stat(link, &st) < 0)
+		return gone_or(errno);
+	set_id(id, &st);
+	return 0;
+}
+
+int process_walk(const char *proc, int (*each)(pid_t pid, void *arg), void *arg, struct err *e)
+{
+	struct dirent *d;
+	DIR *dir = opendir(proc);
+	int r = 0;
+
+	if (!dir)
+		return err_set(e, -errno, "cannot read %s: %s", proc, strerror(errno));
+	while (!r && (d = readdir(dir))) {
+		char *end;
+		long pid = strtol(d->d_name, &end, 10);
+
+		if (!*end && pid > 0 && pid <= INT_MAX)
+			r = each((pid_t)pid, arg);
+	}
+	closedir(dir);
+	return r;
+}
+
+bool process_alive(const char *proc, pid_t pid)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%d", proc, pid);
+	return access(path, F_OK) == 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/abi.h"
+
+/*
+ * The processes that appear in series, by tgid, with the service each belongs to. A name is read
+ * from /proc when it is first asked for and kept after the process has ended, until it is forgotten.
+ * One thread.
+ */
+struct processes;
+
+struct processes *processes_new(const char *proc);
+void processes_free(struct processes *p);
+
+/*
+ * The service of @tgid; @known (may be NULL) is what the kernel half remembered of it and names a
+ * process that is already gone. Never NULL nor empty; valid until processes_forget().
+ */
+const char *processes_service(struct processes *p, uint32_t tgid, const struct sn_process *known);
+
+/* An exit was seen; or: some may have been missed, look at all of them. */
+void processes_exited(struct processes *p, uint32_t tgid);
+void processes_check_all(struct processes *p);
+
+/* A new program runs under this tgid: its name is read again. */
+void processes_execed(struct processes *p, uint32_t tgid);
+
+/* Whether @tgid is known to have ended. */
+bool processes_ended(const struct processes *p, uint32_t tgid);
+
+/* Lets go of the ended ones whose series are gone. */
+void processes_forget(struct processes *p, uint32_t tgid);
