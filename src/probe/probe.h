@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/err.h"
+#include "kern/object.h"
+#include "kern/tiers.h"
+#include "model/registry.h"
+#include "plan/plan.h"
+#include "world/processes.h"
+
+/*
+ * A probe is a constant: data first, functions second, NULL means "does not". Its kernel half is
+ * bpf/NAME.bpf.c; its row in probes.def makes it known. docs/ADD-A-PROBE.md shows how to write one.
+ *
+ * What all probes have in common is done once, in run.c: maps and hooks, the walk over the series,
+ * names of processes, counts of losses.
+ */
+
+/* Series that a probe keeps handles of, for each key of its map. */
+#define PROBE_MAX_SERIES 4
+
+/* One key of a probe's series map, as user space knows it. */
+struct probe_entry {
+	const void *key;
+	const char *service; /* of the process in the key; "" in the overflow series */
+	bool overflow;
+	struct series *series[PROBE_MAX_SERIES]; /* the probe's own; NULL until it needs them */
+};
+
+struct probe_env {
+	struct registry *registry;
+	struct processes *processes;
+	const char *proc;    /* "/proc" */
+	enum kern_tier tier; /* forced, or KERN_TIER_AUTO */
+};
+
+struct probe {
+	const char *name;
+	const char *summary; /* half a line, for `sonde list` */
+	const struct metric *metrics;
+	struct kern_image image;
+
+	/* Hooks on kernel events: one of each figure is attached. */
+	const struct kern_hook *hooks;
+	size_t n_hooks;
+
+	/* What it wants of programs: attached to each that has it, as they come and go. */
+	const struct plan_want *want;
+
+	/* Its map of series, with the overflow keys that must be in it before the programs run. */
+	const char *series_map;
+	size_t key_size, value_size;
+	const void *overflow_keys;
+	size_t n_overflow_keys;
+	uint32_t (*tgid)(const void *key);
+
+	/*
+	 * Adds to the registry what @entry gained between two readings of its value; @before is
+	 * zeroed at the first. Returns the number of events, for the account of losses.
+	 */
+	uint64_t (*add)(struct registry *r, struct probe_entry *entry, const void *before,
+			const void *now);
+
+	/*
+	 * Before the maps are made: variables, sizes. @attempt is 0, then 1 if accept() was not
+	 * content with the hooks that could be had.
+	 */
+	int (*configure)(struct kern_object *o, const struct probe_env *env, int attempt,
+			 struct err *e);
+	/* Between the making of the maps and the attaching of the hooks. */
+	int (*prefill)(struct kern_object *o, const struct probe_env *env, struct err *e);
+	bool (*accept)(const struct kern_hook_state *states, int attempt);
+	/* Every ten seconds: ages out what never ended; the number of such. */
+	uint64_t (*sweep)(struct kern_object *o, const struct probe_env *env, uint64_t now_ns);
+};
+
+extern const struct probe *const probes[]; /* NULL-ended, from probes.def */
+
+const struct probe *probe_find(const char *name);

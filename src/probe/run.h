@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "probe/probe.h"
+
+/*
+ * A probe at work. All functions belong to one thread, except probe_run_attach(), which is the
+ * worker's: it touches nothing but the object's programs.
+ */
+struct probe_run;
+
+/* The account of a probe's events since it was opened. */
+struct probe_account {
+	uint64_t stats[SN_STAT_MAX]; /* the kernel half's own counts */
+	uint64_t aggregated;	     /* events found in series */
+	uint64_t dropped;	     /* the sum of the DROP counts */
+	uint64_t unfinished;	     /* starts that were aged out or whose process ended */
+	/*
+	 * produced - aggregated - dropped: between two readings an event can be in one count and
+	 * not yet in the other; once the hooks are off it is 0, or sonde has a bug.
+	 */
+	int64_t unaccounted;
+};
+
+extern const struct metric probe_run_metrics[];
+
+/*
+ * Makes the probe's maps and attaches its hooks. Figures that this kernel cannot give are no error:
+ * probe_run_hooks() has them. -errno with a sentence when nothing can be had.
+ */
+int probe_run_open(const struct probe *p, const struct probe_env *env, struct probe_run **ret,
+		   struct err *e);
+
+const struct probe *probe_run_probe(const struct probe_run *r);
+
+/* The states of probe->hooks, in their order. */
+const struct kern_hook_state *probe_run_hooks(const struct probe_run *r);
+
+/* Attaches one planned site to the file behind @fd. Worker thread. The caller frees the link. */
+int probe_run_attach(struct probe_run *r, const struct plan_site *s, int fd, struct kern_link **ret,
+		     struct err *e);
+
+/* Moves what the kernel half gained into the registry, and checks the account. */
+int probe_run_collect(struct probe_run *r, struct err *e);
+
+const struct probe_account *probe_run_account(const struct probe_run *r);
+
+/* Removes the hooks; a last probe_run_collect() then gives exact figures. */
+void probe_run_detach(struct probe_run *r);
+
+void probe_run_close(struct probe_run *r);

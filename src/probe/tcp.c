@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "kern/features.h"
+#include "kern/map.h"
+#include "probe/probe.h"
+#include "world/listeners.h"
+
+KERN_IMAGE_DECLARE(tcp);
+
+static const char *const exchange_attrs[] = { "network.peer.address", "server.port", NULL };
+static const char *const stage_attrs[] = { "network.peer.address", "server.port", "tcp.stage",
+					   NULL };
+static const char *const io_attrs[] = { "network.peer.address", "server.port", "tcp.role",
+					"network.io.direction", NULL };
+
+enum { CLIENT_EXCHANGE, SERVER_EXCHANGE, CLIENT_STAGE, SERVER_STAGE, IO };
+
+static const struct metric metrics[] = {
+	[CLIENT_EXCHANGE] = { "tcp.client.exchange.duration", "s", METRIC_HISTOGRAM,
+			      "Time from the last send of a request to the first byte read of the "
+			      "response.",
+			      exchange_attrs },
+	[SERVER_EXCHANGE] = { "tcp.server.exchange.duration", "s", METRIC_HISTOGRAM,
+			      "Time from the arrival of the first byte of a request to the first "
+			      "send of the response.",
+			      exchange_attrs },
+	[CLIENT_STAGE] = { "tcp.client.exchange.stage.duration", "s", METRIC_HISTOGRAM,
+			   "Part of a client's exchanges: receive_queue is the time from the "
+			   "arrival of a response to its first read.",
+			   stage_attrs },
+	[SERVER_STAGE] = { "tcp.server.exchange.stage.duration", "s", METRIC_HISTOGRAM,
+			   "Part of a server's exchanges: receive_queue is the time from the "
+			   "arrival of a request to its first read.",
+			   stage_attrs },
+	[IO] = { "tcp.io", "By", METRIC_COUNTER, "Bytes that the owner of a socket sent or read.",
+		 io_attrs },
+	{},
+};
+
+/* Best first. The two tracepoints of the end are the same everywhere. */
+static const struct kern_hook hooks[] = {
+	{ "state", KERN_TIER_BTF, "sn_tcp_state", "inet_sock_set_state", false },
+	{ "close", KERN_TIER_BTF, "sn_tcp_destroy", "tcp_destroy_sock", false },
+	{ "arrival", KERN_TIER_BTF, "sn_tcp_arr_tp", "sk_data_ready", false },
+	{ "arrival", KERN_TIER_FENTRY, "sn_tcp_arr_fe", "sock_def_readable", false },
+	{ "arrival", KERN_TIER_KPROBE, "sn_tcp_arr_kp", "sock_def_readable", false },
+	{ "read", KERN_TIER_BTF, "sn_tcp_read_tp", "sock_recv_length", false },
+	{ "read", KERN_TIER_FENTRY, "sn_tcp_read_fe", "tcp_recvmsg", false },
+	{ "read", KERN_TIER_KPROBE, "sn_tcp_read_kp", "tcp_rcv_space_adjust", false },
+	{ "send", KERN_TIER_BTF, "sn_tcp_send_tp", "tcp_sendmsg_locked", false },
+	{ "send", KERN_TIER_FENTRY, "sn_tcp_send_fe", "tcp_sendmsg_locked", false },
+	{ "send", KERN_TIER_KPROBE, "sn_tcp_send_kp", "tcp_sendmsg_locked", false },
+	{ "sendfile", KERN_TIER_FENTRY, "sn_tcp_page_fe", "tcp_sendpage", true },
+	{ "sendfile", KERN_TIER_KPROBE, "sn_tcp_page_kp", "tcp_sendpage", true },
+};
+
+static const struct sn_tcp_key overflow_keys[] = {
+	{ .role = SN_TCP_CLIENT },
+	{ .role = SN_TCP_SERVER },
+};
+
+static bool any_kprobe(const struct kern_hook_state *states)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
+		if (states[i].attached && hooks[i].tier == KERN_TIER_KPROBE)
+			return true;
+	return false;
+}
+
+/* State can be in the sockets unless a hook is a kprobe, which may not look there. */
+static int configure(struct kern_object *o, const struct probe_env *env, int attempt, struct err *e)
+{
+	bool use_hash = attempt > 0 || env->tier == KERN_TIER_KPROBE || !kern_has(KERN_SK_STORAGE);
+
+	kern_object_omit(o, use_hash ? "sn_tcp_storage" : "sn_tcp_hash");
+	return kern_object_set(o, "sn_use_hash", &use_hash, sizeof(use_hash), e);
+}
+
+static bool accept_hooks(const struct kern_hook_state *states, int attempt)
+{
+	return attempt > 0 || !kern_has(KERN_SK_STORAGE) || !any_kprobe(states);
+}
+
+static int add_listener(uint32_t netns, uint16_t port, void *arg)
+{
+	struct sn_tcp_listen_key key = { .netns = netns, .port = port };
+	const int *fd = arg;
+	uint8_t one = 1;
+
+	/* A full map costs the role of some sockets that are older than sonde: taken for clients. */
+	kern_map_put(*fd, &key, &one);
+	return 0;
+}
+
+static int prefill(struct kern_object *o, const struct probe_env *env, struct err *e)
+{
+	int fd = kern_object_map(o, "sn_tcp_listen");
+
+	return listeners_walk(env->proc, add_listener, &fd, e);
+}
+
+static uint32_t key_tgid(const void *key)
+{
+	return ((const struct sn_tcp_key *)key)->tgid;
+}
+
+static void format_peer(const struct sn_tcp_key *key, char buf[INET6_ADDRSTRLEN])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (memcmp(key->peer, mapped, sizeof(mapped)) == 0)
+		inet_ntop(AF_INET, key->peer + sizeof(mapped), buf, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, key->peer, buf, INET6_ADDRSTRLEN);
+}
+
+/* The series in @slot of @en, made when its first value comes: of @m, with @n more attributes. */
+static struct series *get_series(struct registry *r, struct probe_entry *en, int slot,
+				 const struct metric *m, const struct attr *more, size_t n)
+{
+	const struct sn_tcp_key *key = en->key;
+	struct attr attrs[MAX_ATTRS];
+	char peer[INET6_ADDRSTRLEN];
+
+	if (en->series[slot])
+		return en->series[slot];
+	if (en->overflow) {
+		attrs[0] = ATTR_STR("otel.metric.overflow", "true");
+		return en->series[slot] = registry_series(r, m, "", attrs, 1);
+	}
+	format_peer(key, peer);
+	attrs[0] = ATTR_STR("network.peer.address", peer);
+	attrs[1] = ATTR_NUM("server.port", key->port);
+	for (size_t i = 0; i < n; i++)
+		attrs[2 + i] = more[i];
+	return en->series[slot] = registry_series(r, m, en->service, attrs, 2 + n);
+}
+
+static void add_bytes(struct registry *r, struct probe_entry *en, int slot, const char *direction,
+		      uint64_t n)
+{
+	const struct sn_tcp_key *key = en->key;
+	const struct attr more[] = {
+		ATTR_STR("tcp.role", key->role == SN_TCP_SERVER ? "server" : "client"),
+		ATTR_STR("network.io.direction", direction),
+	};
+
+	if (n)
+		series_add(get_series(r, en, slot, &metrics[IO], more, ARRAY_SIZE(more)), n);
+}
+
+static bool changed(const struct sn_hist *before, const struct sn_hist *now)
+{
+	return memcmp(before, now, sizeof(*now)) != 0;
+}
+
+static uint64_t add(struct registry *r, struct probe_entry *en, const void *before, const void *now)
+{
+	static const struct attr queue = ATTR_STR("tcp.stage", "receive_queue");
+	const struct sn_tcp_key *key = en->key;
+	const struct sn_tcp_value *b = before, *n = now;
+	bool server = key->role == SN_TCP_SERVER;
+	uint64_t events = 0;
+	struct series *s;
+
+	if (changed(&b->exchange, &n->exchange)) {
+		s = get_series(r, en, 0, &metrics[server ? SERVER_EXCHANGE : CLIENT_EXCHANGE], NULL,
+			       0);
+		events += series_add_hist(s, &b->exchange, &n->exchange);
+	}
+	if (changed(&b->receive_queue, &n->receive_queue)) {
+		s = get_series(r, en, 1, &metrics[server ? SERVER_STAGE : CLIENT_STAGE], &queue, 1);
+		events += series_add_hist(s, &b->receive_queue, &n->receive_queue);
+	}
+	add_bytes(r, en, 2, "transmit", n->tx_bytes - b->tx_bytes);
+	add_bytes(r, en, 3, "receive", n->rx_bytes - b->rx_bytes);
+	return events;
+}
+
+const struct probe probe_tcp = {
+	.name = "tcp",
+	.summary = "response times of TCP exchanges, at the end that asks and the end that answers",
+	.metrics = metrics,
+	.image = KERN_IMAGE(tcp),
+	.hooks = hooks,
+	.n_hooks = ARRAY_SIZE(hooks),
+	.series_map = "sn_tcp_series",
+	.key_size = sizeof(struct sn_tcp_key),
+	.value_size = sizeof(struct sn_tcp_value),
+	.overflow_keys = overflow_keys,
+	.n_overflow_keys = ARRAY_SIZE(overflow_keys),
+	.tgid = key_tgid,
+	.add = add,
+	.configure = configure,
+	.prefill = prefill,
+	.accept = accept_hooks,
+};
