@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "agent/privileges.h"
+#include "agent/tracker.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/worker.h"
+#include "probe/run.h"
+#include "world/inspector.h"
+
+#define MAX_PROBES 16
+
+struct agent {
+	const struct config *config;
+	struct event_base *base;
+	struct inspector *inspector;
+	struct worker *worker;
+	struct tracker *tracker;
+	struct registry *registry;
+	struct processes *processes;
+	struct probe_env env;
+	struct probe_run *runs[MAX_PROBES + 1];
+	size_t n_runs;
+	bool collect_failed;
+	struct event *events[4];
+	size_t n_events;
+	char host_name[256];
+};
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	/* The first asks for an end in good order; a second one is not made to wait for it. */
+	signal((int)fd, SIG_DFL);
+	agent_stop(a);
+}
+
+static void on_worker(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	worker_finish(a->worker);
+}
+
+static int add_event(struct agent *a, evutil_socket_t fd, short what, event_callback_fn fn)
+{
+	struct event *ev = event_new(a->base, fd, what | EV_PERSIST, fn, a);
+
+	if (!ev || event_add(ev, NULL) < 0)
+		return -ENOMEM;
+	a->events[a->n_events++] = ev;
+	return 0;
+}
+
+static int open_loop(struct agent *a, struct err *e)
+{
+	a->base = event_base_new();
+	if (!a->base || add_event(a, SIGINT, EV_SIGNAL, on_signal) < 0 ||
+	    add_event(a, SIGTERM, EV_SIGNAL, on_signal) < 0)
+		return err_set(e, -ENOMEM, "cannot make an event loop: out of memory");
+	return 0;
+}
+
+static int open_probes(struct agent *a, struct err *e)
+{
+	const struct config *c = a->config;
+	int r = 0;
+
+	for (size_t i = 0; probes[i] && a->n_runs < MAX_PROBES; i++) {
+		if (!config_wants_probe(c, probes[i]->name))
+			continue;
+		r = registry_register(a->registry, probes[i]->metrics);
+		if (!r)
+			r = probe_run_open(probes[i], &a->env, &a->runs[a->n_runs], e);
+		if (!r)
+			a->n_runs++;
+		else if (r == -EPERM || r == -ENOMEM)
+			return r;
+		else
+			log_warn("%s", e->msg);
+	}
+	return a->n_runs ? 0
+			 : err_set(e, -ENOTSUP,
+				   "no probe that was asked for works on this "
+				   "kernel: see `sonde doctor`");
+}
+
+static int agent_open(struct agent *a, struct err *e)
+{
+	int r;
+
+	/* Before there are threads, files or secrets. */
+	a->inspector = inspector_new(e);
+	if (!a->inspector)
+		return -EAGAIN;
+	if (gethostname(a->host_name, sizeof(a->host_name) - 1) < 0)
+		a->host_name[0] = '\0';
+	a->registry = registry_new(a->config->max_series);
+	a->processes = processes_new("/proc");
+	if (!a->registry || !a->processes)
+		return err_set(e, -ENOMEM, "out of memory");
+	a->env = (struct probe_env){
+		.registry = a->registry,
+		.processes = a->processes,
+		.proc = "/proc",
+		.tier = (enum kern_tier)a->config->tier,
+	};
+	r = open_loop(a, e);
+	if (!r)
+		r = registry_register(a->registry, probe_run_metrics);
+	if (!r)
+		r = privileges_reduce(e);
+	if (!r)
+		r = open_probes(a, e);
+	if (!r)
+		r = worker_new(&a->worker, e);
+	if (!r)
+		r = add_event(a, worker_fd(a->worker), EV_READ, on_worker);
+	if (!r)
+		r = tracker_new(a->base, a->worker, a->inspector, a->processes, a->runs,
+				&a->tracker, e);
+	return r;
+}
+
+int agent_new(const struct config *c, struct agent **ret, struct err *e)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return err_set(e, -ENOMEM, "out of memory");
+	a->config = c;
+	r = agent_open(a, e);
+	if (r < 0) {
+		agent_free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void agent_free(struct agent *a)
+{
+	if (!a)
+		return;
+	tracker_stop(a->tracker);
+	worker_free(a->worker);
+	tracker_free(a->tracker);
+	for (size_t i = 0; i < a->n_runs; i++)
+		probe_run_close(a->runs[i]);
+	for (size_t i = 0; i < a->n_events; i++)
+		event_free(a->events[i]);
+	if (a->base)
+		event_base_free(a->base);
+	processes_free(a->processes);
+	registry_free(a->registry);
+	inspector_free(a->inspector);
+	free(a);
+}
+
+struct event_base *agent_base(struct agent *a)
+{
+	return a->base;
+}
+
+struct registry *agent_registry(struct agent *a)
+{
+	return a->registry;
+}
+
+const char *agent_host_name(const struct agent *a)
+{
+	return a->host_name;
+}
+
+struct probe_run *const *agent_runs(const struct agent *a)
+{
+	return a->runs;
+}
+
+static void collect(struct agent *a)
+{
+	struct err e = {};
+	bool failed = false;
+
+	tracker_drain(a->tracker);
+	for (size_t i = 0; i < a->n_runs; i++)
+		if (probe_run_collect(a->runs[i], &e) < 0)
+			failed = true;
+	if (failed && !a->collect_failed)
+		log_error("%s", e.msg);
+	a->collect_failed = failed;
+}
+
+struct snapshot *agent_snapshot(struct agent *a)
+{
+	struct snapshot *s = NULL;
+
+	collect(a);
+	if (registry_snapshot(a->registry, &s) < 0)
+		log_error("out of memory: a snapshot could not be taken");
+	return s;
+}
+
+void agent_loop(struct agent *a)
+{
+	event_base_dispatch(a->base);
+}
+
+void agent_stop(struct agent *a)
+{
+	event_base_loopbreak(a->base);
+}
+
+uint64_t agent_finish(struct agent *a)
+{
+	uint64_t unaccounted = 0;
+
+	tracker_stop(a->tracker);
+	worker_free(a->worker);
+	a->worker = NULL;
+	for (size_t i = 0; i < a->n_runs; i++)
+		probe_run_detach(a->runs[i]);
+	collect(a);
+	for (size_t i = 0; i < a->n_runs; i++)
+		unaccounted += (uint64_t)llabs(probe_run_account(a->runs[i])->unaccounted);
+	return unaccounted;
+}

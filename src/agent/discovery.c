@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/discovery.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "base/clock.h"
+#include "base/cleanup.h"
+#include "probe/run.h"
+#include "world/inspector.h"
+#include "world/process.h"
+
+/* Attachments outlive the last process of their file for so long: services are restarted. */
+#define KEEP_NS (60 * NSEC_PER_SEC)
+
+/* Names of all functions that the probes' wants mention. */
+#define MAX_SYMBOLS GOBIN_MAX_FUNCTIONS
+
+struct file {
+	struct file_id id;
+	char path[256];
+	char error[160];
+	pid_t pid;
+	int fd; /* open while the file is wanted and has yet to be attached to */
+	struct gobin *go;
+	uint64_t seen_ns;
+	UT_hash_handle hh;
+};
+
+struct attachment {
+	struct plan_site site;
+	struct kern_link *link;
+};
+
+struct discovery {
+	const char *proc;
+	struct inspector *inspector;
+	struct probe_run *const *runs;
+	const char *symbols[MAX_SYMBOLS];
+	size_t n_symbols;
+	struct file *files;
+	struct plan plan;
+	struct attachment *attachments;
+	size_t n_attachments;
+	bool stopped;
+};
+
+static void add_symbol(struct discovery *d, const char *symbol)
+{
+	for (size_t i = 0; i < d->n_symbols; i++)
+		if (strcmp(d->symbols[i], symbol) == 0)
+			return;
+	if (d->n_symbols < MAX_SYMBOLS)
+		d->symbols[d->n_symbols++] = symbol;
+}
+
+struct discovery *discovery_new(const char *proc, struct inspector *inspector,
+				struct probe_run *const *runs)
+{
+	struct discovery *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->proc = proc;
+	d->inspector = inspector;
+	d->runs = runs;
+	for (size_t i = 0; probes[i]; i++) {
+		if (!probes[i]->want)
+			continue;
+		add_symbol(d, probes[i]->want->mark);
+		for (const struct plan_want_site *s = probes[i]->want->sites; s->symbol; s++)
+			add_symbol(d, s->symbol);
+	}
+	return d;
+}
+
+static void file_free(struct file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f->go);
+	free(f);
+}
+
+void discovery_free(struct discovery *d)
+{
+	struct file *f, *next;
+
+	if (!d)
+		return;
+	discovery_stop(d);
+	HASH_ITER (hh, d->files, f, next) {
+		HASH_DEL(d->files, f);
+		file_free(f);
+	}
+	plan_done(&d->plan);
+	free(d);
+}
+
+/* Reads what the file says about itself. A program that is not Go's is remembered as nothing. */
+static void inspect(struct discovery *d, struct file *f)
+{
+	struct gobin *go = malloc(sizeof(*go));
+	struct err e = {};
+	int r;
+
+	if (!go)
+		return;
+	r = inspector_gobin(d->inspector, f->fd, d->symbols, (uint32_t)d->n_symbols, go, &e);
+	if (r == 0) {
+		f->go = go;
+		return;
+	}
+	free(go);
+	if (r != -ENODATA && r != -ENOEXEC)
+		snprintf(f->error, sizeof(f->error), "%.*s", (int)sizeof(f->error) - 1, e.msg);
+}
+
+static void look_at(struct discovery *d, pid_t pid)
+{
+	struct file_id id = {};
+	struct file *f;
+	int fd;
+
+	if (process_exe_id(d->proc, pid, &id) < 0)
+		return;
+	HASH_FIND(hh, d->files, &id, sizeof(id), f);
+	if (f) {
+		f->seen_ns = clock_boot_ns();
+		f->pid = pid;
+		return;
+	}
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return;
+	fd = process_open_exe(d->proc, pid, &f->id, f->path, sizeof(f->path));
+	if (fd < 0 || !file_id_equal(&f->id, &id)) {
+		/* Ended, or became another program between the two looks: that one has its event. */
+		if (fd >= 0)
+			close(fd);
+		free(f);
+		return;
+	}
+	f->fd = fd;
+	f->pid = pid;
+	f->seen_ns = clock_boot_ns();
+	inspect(d, f);
+	if (!f->go) {
+		close(f->fd);
+		f->fd = -1;
+	}
+	HASH_ADD(hh, d->files, id, sizeof(f->id), f);
+}
+
+static int look_at_one(pid_t pid, void *arg)
+{
+	look_at(arg, pid);
+	return 0;
+}
+
+int discovery_scan(struct discovery *d, struct err *e)
+{
+	return process_walk(d->proc, look_at_one, d, e);
+}
+
+void discovery_look(struct discovery *d, const pid_t *pids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		look_at(d, pids[i]);
+}
+
+static void forget_files(struct discovery *d)
+{
+	uint64_t now = clock_boot_ns();
+	struct file *f, *next;
+
+	HASH_ITER (hh, d->files, f, next) {
+		if (now - f->seen_ns < KEEP_NS)
+			continue;
+		HASH_DEL(d->files, f);
+		file_free(f);
+	}
+}
+
+static struct probe_run *find_run(const struct discovery *d, const char *probe)
+{
+	for (size_t i = 0; d->runs && d->runs[i]; i++)
+		if (strcmp(probe_run_probe(d->runs[i])->name, probe) == 0)
+			return d->runs[i];
+	return NULL;
+}
+
+static void make_plan(struct discovery *d, struct plan *p)
+{
+	struct file *f, *next;
+
+	HASH_ITER (hh, d->files, f, next) {
+		struct plan_file pf = {
+			.id = f->id,
+			.path = f->path,
+			.pid = f->pid,
+			.go = f->error[0] ? NULL : f->go,
+			.error = f->error[0] ? f->error : NULL,
+		};
+
+		for (size_t i = 0; probes[i]; i++)
+			if (probes[i]->want && (!d->runs || find_run(d, probes[i]->name)))
+				plan_add(p, probes[i]->want, &pf, d->symbols, d->n_symbols);
+	}
+}
+
+static int detach_site(const struct plan_site *s, void *arg)
+{
+	struct discovery *d = arg;
+
+	for (size_t i = 0; i < d->n_attachments; i++) {
+		struct attachment *a = &d->attachments[i];
+
+		if (strcmp(a->site.program, s->program) || a->site.file_offset != s->file_offset ||
+		    !file_id_equal(&a->site.file, &s->file))
+			continue;
+		kern_link_free(a->link);
+		*a = d->attachments[--d->n_attachments];
+		break;
+	}
+	return 0;
+}
+
+struct attaching {
+	struct discovery *d;
+	bool failed;
+};
+
+static int attach_site(const struct plan_site *s, void *arg)
+{
+	struct attaching *job = arg;
+	struct discovery *d = job->d;
+	struct attachment *more, a = { .site = *s };
+	struct err e = {};
+	struct file *f;
+	int r;
+
+	HASH_FIND(hh, d->files, &s->file, sizeof(s->file), f);
+	if (!f || f->fd < 0)
+		return 0;
+	r = probe_run_attach(find_run(d, s->probe), s, f->fd, &a.link, &e);
+	if (r < 0) {
+		/* From now on the file is one that cannot be probed, as a whole. */
+		snprintf(f->error, sizeof(f->error), "%.*s", (int)sizeof(f->error) - 1, e.msg);
+		job->failed = true;
+		return 0;
+	}
+	more = realloc(d->attachments, (d->n_attachments + 1) * sizeof(*more));
+	if (!more) {
+		kern_link_free(a.link);
+		return -ENOMEM;
+	}
+	d->attachments = more;
+	d->attachments[d->n_attachments++] = a;
+	return 0;
+}
+
+/* Brings the attachments from the plan in force to a new one; whether some could not be made. */
+static bool replan(struct discovery *d)
+{
+	struct attaching job = { .d = d };
+	struct plan next = {};
+
+	make_plan(d, &next);
+	if (d->runs) {
+		plan_diff(&d->plan, &next, NULL, attach_site, &job);
+		plan_diff(&d->plan, &next, detach_site, NULL, d);
+	}
+	plan_done(&d->plan);
+	d->plan = next;
+	return job.failed;
+}
+
+void discovery_apply(struct discovery *d)
+{
+	struct file *f, *next;
+
+	if (d->stopped)
+		return;
+	forget_files(d);
+	/* Once more without the files that turned out not to take a probe. */
+	if (replan(d))
+		replan(d);
+	HASH_ITER (hh, d->files, f, next) {
+		if (f->fd >= 0)
+			close(f->fd);
+		f->fd = -1;
+	}
+}
+
+void discovery_stop(struct discovery *d)
+{
+	d->stopped = true;
+	for (size_t i = 0; i < d->n_attachments; i++)
+		kern_link_free(d->attachments[i].link);
+	free(d->attachments);
+	d->attachments = NULL;
+	d->n_attachments = 0;
+}
+
+const struct plan *discovery_plan(const struct discovery *d)
+{
+	return &d->plan;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "plan/plan.h"
+
+struct inspector;
+struct probe_run;
+
+/*
+ * Finds the executables that run, has each read once, plans what the probes want of them, and brings
+ * the attachments into line with the plan. All of it blocks, so it belongs to the worker: after
+ * discovery_new() only worker jobs may call these functions.
+ */
+struct discovery;
+
+/*
+ * @runs are the probes that may want something of programs, NULL-ended; NULL plans for all probes
+ * and attaches nothing (`sonde plan`). Nothing is owned.
+ */
+struct discovery *discovery_new(const char *proc, struct inspector *inspector,
+				struct probe_run *const *runs);
+
+/* Removes all attachments. */
+void discovery_free(struct discovery *d);
+
+/* Looks at all processes, or at those given; then plans and attaches. */
+int discovery_scan(struct discovery *d, struct err *e);
+void discovery_look(struct discovery *d, const pid_t *pids, size_t n);
+void discovery_apply(struct discovery *d);
+
+/* Removes all attachments and makes no more. */
+void discovery_stop(struct discovery *d);
+
+/* The plan in force: valid until the next call. */
+const struct plan *discovery_plan(const struct discovery *d);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "agent/agent.h"
+#include "agent/commands.h"
+#include "agent/privileges.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "export/export.h"
+
+struct report {
+	const struct config *config;
+	struct agent *agent;
+	struct event *timer;
+	uint64_t end_ns; /* 0: until interrupted */
+};
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct report *r = arg;
+	uint64_t now = clock_boot_ns();
+
+	/* Read once a second, as `run` does: what a process leaves behind is taken in time. */
+	snapshot_free(agent_snapshot(r->agent));
+	if (r->end_ns && now >= r->end_ns)
+		agent_stop(r->agent);
+	else if (isatty(STDERR_FILENO) && r->end_ns)
+		fprintf(stderr, "\r\x1b[Ksonde: measuring, %llu s to go (Ctrl-C ends it now)",
+			(unsigned long long)((r->end_ns - now) / NSEC_PER_SEC));
+}
+
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct report *r = arg;
+
+	agent_stop(r->agent);
+}
+
+static int measure(struct report *r, struct err *e)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	uint64_t ns = r->config->duration_ns;
+	const struct timeval duration = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
+					  .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000) };
+
+	r->timer = event_new(agent_base(r->agent), -1, EV_PERSIST, on_tick, r);
+	if (!r->timer || event_add(r->timer, &second) < 0 ||
+	    (ns && event_base_once(agent_base(r->agent), -1, EV_TIMEOUT, on_end, r, &duration) < 0))
+		return err_set(e, -ENOMEM, "out of memory");
+	if (ns)
+		r->end_ns = clock_boot_ns() + ns;
+	log_info("measuring%s", ns ? "" : " until Ctrl-C");
+	agent_loop(r->agent);
+	event_free(r->timer);
+	if (isatty(STDERR_FILENO) && ns)
+		fputs("\r\x1b[K", stderr);
+	return 0;
+}
+
+static int write_all(FILE *f, const struct strbuf *doc)
+{
+	if (fwrite(strbuf_str(doc), 1, doc->len, f) != doc->len || fflush(f) != 0)
+		return -errno;
+	return 0;
+}
+
+/* The document is written beside its place and moved there whole. */
+static int write_file(const char *path, const struct strbuf *doc, struct err *e)
+{
+	char temporary[4096];
+	FILE *f;
+	int r;
+
+	if (strcmp(path, "-") == 0) {
+		r = write_all(stdout, doc);
+		return r < 0 ? err_set(e, r, "cannot write to standard output: %s", strerror(-r))
+			     : 0;
+	}
+	snprintf(temporary, sizeof(temporary), "%s.%d.part", path, getpid());
+	f = fopen(temporary, "we");
+	if (!f)
+		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
+	r = write_all(f, doc);
+	if (fclose(f) != 0 && !r)
+		r = -errno;
+	if (!r && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(temporary);
+		return err_set(e, r, "cannot write %s: %s", path, strerror(-r));
+	}
+	return 0;
+}
+
+static int write_report(struct report *r, struct err *e)
+{
+	struct snapshot *s = agent_snapshot(r->agent);
+	struct strbuf doc = {};
+	int err = -ENOMEM;
+
+	if (s)
+		err = json_encode(s, clock_wall_ns(s->time_ns), &doc);
+	if (err < 0)
+		err_set(e, err, "out of memory");
+	else
+		err = write_file(r->config->output, &doc, e);
+	strbuf_done(&doc);
+	snapshot_free(s);
+	return err;
+}
+
+/* Before measuring for an hour: whether the result will have a place to go to. */
+static int check_output(const char *path, struct err *e)
+{
+	char dir[4096];
+	char *slash;
+
+	if (strcmp(path, "-") == 0)
+		return 0;
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = '\0';
+	if (access(slash ? dir : ".", W_OK) < 0)
+		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
+	return 0;
+}
+
+enum exit_status command_report(const struct config *c)
+{
+	struct report r = { .config = c };
+	uint64_t unaccounted = 0;
+	struct err e = {};
+	int err;
+
+	err = check_output(c->output, &e);
+	if (err < 0) {
+		log_error("%s", e.msg);
+		return STATUS_FAILED;
+	}
+	err = privileges_check(&e);
+	if (!err)
+		err = agent_new(c, &r.agent, &e);
+	if (!err)
+		err = measure(&r, &e);
+	if (!err) {
+		unaccounted = agent_finish(r.agent);
+		err = write_report(&r, &e);
+	}
+	if (err < 0)
+		log_error("%s", e.msg);
+	if (unaccounted)
+		log_error("%llu events are in no figure: this is a bug in sonde",
+			  (unsigned long long)unaccounted);
+	agent_free(r.agent);
+	if (err < 0)
+		return status_of(err);
+	return unaccounted ? STATUS_FAILED : STATUS_OK;
+}

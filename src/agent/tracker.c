@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/tracker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include <event2/event.h>
+
+#include "abi/abi.h"
+#include "agent/discovery.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/worker.h"
+#include "kern/map.h"
+#include "kern/object.h"
+#include "kern/ring.h"
+#include "kern/tiers.h"
+#include "probe/run.h"
+#include "world/processes.h"
+
+KERN_IMAGE_DECLARE(process);
+
+/* So many new programs are looked at one by one; when there are more, all of /proc is. */
+#define MAX_PIDS 256
+
+static const struct kern_hook hooks[] = {
+	{ "exec", KERN_TIER_BTF, "sn_proc_exec", "sched_process_exec", false },
+	{ "exit", KERN_TIER_BTF, "sn_proc_exit", "sched_process_exit", false },
+};
+
+struct pids {
+	pid_t pid[MAX_PIDS];
+	size_t n;
+	bool all;
+};
+
+struct tracker {
+	struct worker *worker;
+	struct processes *processes;
+	struct discovery *discovery; /* the worker's */
+	struct kern_object *object;
+	struct kern_hook_state states[ARRAY_SIZE(hooks)];
+	struct kern_ring *ring;
+	struct event *drain_timer, *scan_timer;
+	uint64_t lost;
+	struct pids waiting; /* for the next job */
+	struct pids job;     /* the worker's while busy */
+	bool busy, stopped;
+};
+
+static void look(void *arg)
+{
+	struct tracker *t = arg;
+	struct err e = {};
+
+	if (t->job.all)
+		discovery_scan(t->discovery, &e);
+	else
+		discovery_look(t->discovery, t->job.pid, t->job.n);
+	discovery_apply(t->discovery);
+}
+
+static void submit(struct tracker *t);
+
+static void looked(void *arg)
+{
+	struct tracker *t = arg;
+
+	t->busy = false;
+	submit(t);
+}
+
+/* Hands what is waiting to the worker, unless it is still at the last. */
+static void submit(struct tracker *t)
+{
+	if (t->busy || t->stopped || (!t->waiting.n && !t->waiting.all))
+		return;
+	t->job = t->waiting;
+	t->waiting = (struct pids){};
+	t->busy = worker_submit(t->worker, look, looked, t) == 0;
+}
+
+static void add_pid(struct pids *p, pid_t pid)
+{
+	if (p->n == MAX_PIDS)
+		p->all = true;
+	else
+		p->pid[p->n++] = pid;
+}
+
+static void on_process_event(const void *data, size_t size, void *arg)
+{
+	const struct sn_process_event *event = data;
+	struct tracker *t = arg;
+
+	if (size < sizeof(*event))
+		return;
+	if (event->type == SN_PROCESS_EXEC) {
+		processes_execed(t->processes, event->tgid);
+		add_pid(&t->waiting, (pid_t)event->tgid);
+	} else if (event->type == SN_PROCESS_EXIT) {
+		processes_exited(t->processes, event->tgid);
+	}
+}
+
+void tracker_drain(struct tracker *t)
+{
+	uint64_t stats[SN_STAT_MAX];
+
+	if (!t || !t->ring)
+		return;
+	kern_ring_drain(t->ring);
+	if (kern_stats_read(kern_object_map(t->object, "sn_stats"), stats) == 0 &&
+	    stats[SN_STAT_DROP_RING_FULL] != t->lost) {
+		t->lost = stats[SN_STAT_DROP_RING_FULL];
+		t->waiting.all = true;
+		processes_check_all(t->processes);
+	}
+	submit(t);
+}
+
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	tracker_drain(arg);
+}
+
+static void on_scan(evutil_socket_t fd, short what, void *arg)
+{
+	struct tracker *t = arg;
+
+	t->waiting.all = true;
+	processes_check_all(t->processes);
+	submit(t);
+}
+
+static struct event *add_timer(struct event_base *base, unsigned int ms, event_callback_fn fn,
+			       struct tracker *t)
+{
+	const struct timeval every = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	struct event *ev = event_new(base, -1, EV_PERSIST, fn, t);
+
+	if (ev && event_add(ev, &every) < 0) {
+		event_free(ev);
+		return NULL;
+	}
+	return ev;
+}
+
+/* Without its events, the walk over /proc still finds every process, only later. */
+static int open_events(struct tracker *t, struct err *e)
+{
+	static const struct kern_image image = KERN_IMAGE(process);
+	int r = kern_object_open(&image, &t->object, e);
+
+	if (!r)
+		r = kern_object_create(t->object, e);
+	if (!r)
+		r = kern_ring_open(kern_object_map(t->object, "sn_events"), on_process_event, t,
+				   &t->ring, e);
+	if (!r)
+		r = kern_hooks_attach(t->object, hooks, ARRAY_SIZE(hooks), KERN_TIER_AUTO,
+				      t->states, e);
+	return r;
+}
+
+int tracker_new(struct event_base *base, struct worker *w, struct inspector *inspector,
+		struct processes *processes, struct probe_run *const *runs, struct tracker **ret,
+		struct err *e)
+{
+	struct tracker *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return err_set(e, -ENOMEM, "out of memory");
+	t->worker = w;
+	t->processes = processes;
+	t->discovery = discovery_new("/proc", inspector, runs);
+	t->drain_timer = add_timer(base, 50, on_drain, t);
+	t->scan_timer = add_timer(base, 10000, on_scan, t);
+	if (!t->discovery || !t->drain_timer || !t->scan_timer) {
+		tracker_free(t);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	if (open_events(t, e) != 0)
+		log_warn("new programs are found by a look at /proc every ten seconds only: %s",
+			 e->msg);
+	/* The events are on: what starts from now on is not missed by the first walk. */
+	on_scan(-1, 0, t);
+	*ret = t;
+	return 0;
+}
+
+static void remove_all(void *arg)
+{
+	struct tracker *t = arg;
+
+	discovery_stop(t->discovery);
+}
+
+void tracker_stop(struct tracker *t)
+{
+	if (!t || t->stopped)
+		return;
+	t->stopped = true;
+	if (worker_submit(t->worker, remove_all, NULL, t) < 0)
+		log_warn("out of memory: probes are removed only when sonde ends");
+}
+
+void tracker_free(struct tracker *t)
+{
+	if (!t)
+		return;
+	kern_hooks_detach(t->states, ARRAY_SIZE(hooks));
+	kern_ring_close(t->ring);
+	kern_object_close(t->object);
+	discovery_free(t->discovery);
+	if (t->drain_timer)
+		event_free(t->drain_timer);
+	if (t->scan_timer)
+		event_free(t->scan_timer);
+	free(t);
+}
