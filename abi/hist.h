@@ -34,9 +34,10 @@ _Static_assert(sizeof(struct sn_hist) == 32 + 4 * SN_HIST_BUCKETS, "abi: sn_hist
 
 /*
  * The slot of a duration: -1 for the zero bucket, otherwise an index into bucket[]. Durations are
- * rebased from nanoseconds to units of 2^-40 s with two multiplications; they are limited to the
- * range first, far below the 9.5 hours at which the second one would overflow. Of 20 million random
- * values one lands in a neighbouring bucket, none further away.
+ * rebased from nanoseconds to units of 2^-40 s, 1099.511627776 to the nanosecond, with two
+ * multiplications; they are limited to the range first, below the 537 s at which the second one would
+ * overflow. The fraction is rounded down, so that powers of two (bounds that exporters promise to be
+ * exact) are met to the nanosecond up to 64 s, and to 3 ns above.
  */
 static inline __attribute__((always_inline)) int sn_hist_slot(__u64 ns)
 {
@@ -51,7 +52,7 @@ static inline __attribute__((always_inline)) int sn_hist_slot(__u64 ns)
 
 	if (ns >= SN_HIST_MAX_NS)
 		return SN_HIST_BUCKETS - 1;
-	units = ns * 1099 + ((ns * 536481) >> 20);
+	units = ns * 1099 + ((ns * 34334800) >> 26);
 	if (units <= 1ULL << (40 + SN_HIST_MIN_EXP))
 		return -1;
 	msb = 63 - __builtin_clzll(units);

@@ -15,8 +15,10 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "lib/method.bpf.h"
 #include "lib/process.bpf.h"
 #include "lib/record.bpf.h"
+#include "lib/test.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -50,37 +52,10 @@ static const struct sn_http_key overflow_key;
 #define RESPONSE_STATUS	    120 /* Go 1.19 to 1.26 */
 #define RESPONSE_STATUS_127 128 /* Go 1.27 */
 
-#define METHOD_WORD(a, b, c, d, e, f, g)                                                         \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
-	 (__u64)(f) << 40 | (__u64)(g) << 48)
-
-static __always_inline __u8 method_of(__u64 word, __u64 len)
+static __always_inline void drop_unreadable(void)
 {
-	if (len < 3 || len > 7)
-		return SN_HTTP_OTHER;
-	word &= ~0ULL >> (64 - 8 * len);
-	switch (word) {
-	case METHOD_WORD('C', 'O', 'N', 'N', 'E', 'C', 'T'):
-		return SN_HTTP_CONNECT;
-	case METHOD_WORD('D', 'E', 'L', 'E', 'T', 'E', 0):
-		return SN_HTTP_DELETE;
-	case METHOD_WORD('G', 'E', 'T', 0, 0, 0, 0):
-		return SN_HTTP_GET;
-	case METHOD_WORD('H', 'E', 'A', 'D', 0, 0, 0):
-		return SN_HTTP_HEAD;
-	case METHOD_WORD('O', 'P', 'T', 'I', 'O', 'N', 'S'):
-		return SN_HTTP_OPTIONS;
-	case METHOD_WORD('P', 'A', 'T', 'C', 'H', 0, 0):
-		return SN_HTTP_PATCH;
-	case METHOD_WORD('P', 'O', 'S', 'T', 0, 0, 0):
-		return SN_HTTP_POST;
-	case METHOD_WORD('P', 'U', 'T', 0, 0, 0, 0):
-		return SN_HTTP_PUT;
-	case METHOD_WORD('T', 'R', 'A', 'C', 'E', 0, 0):
-		return SN_HTTP_TRACE;
-	default:
-		return SN_HTTP_OTHER;
-	}
+	sn_count(SN_STAT_PRODUCED);
+	sn_count(SN_STAT_DROP_UNREADABLE);
 }
 
 /* serverHandler.ServeHTTP(rw ResponseWriter, req *Request): receiver, rw (itab, data), req. */
@@ -93,7 +68,7 @@ int sn_http_start(struct pt_regs *ctx)
 	if (GO_WILL_RESTART(ctx))
 		return 0;
 	if (bpf_probe_read_user(&new.word, 8, (void *)(GO_ARG3(ctx) + REQUEST_PROTO_MAJOR))) {
-		sn_count_drop(SN_STAT_DROP_UNREADABLE);
+		drop_unreadable();
 		return 0;
 	}
 	if (new.word != 1) {
@@ -135,7 +110,7 @@ static __always_inline bool read_method(struct sn_http_start *r)
 		if (read_word(r, text) && bpf_probe_read_user(&r->word, len & 7, (void *)text))
 			return false;
 	}
-	r->key.method = method_of(r->word, len);
+	r->key.method = sn_http_method_of(r->word, len);
 	return true;
 }
 
@@ -180,18 +155,15 @@ static __always_inline int on_finish(struct pt_regs *ctx, const int status_offse
 	r->began = bpf_ktime_get_boot_ns() - r->began; /* from here on: how long it took */
 	r->key.tgid = key.tgid;
 	if (!read_request(r, key.response, status_offset)) {
-		sn_count_drop(SN_STAT_DROP_UNREADABLE);
+		drop_unreadable();
 		goto out;
 	}
 	h = sn_series(&sn_http_series, &r->key, &zero_hist, &overflow_key, &is_new, &is_overflow);
 	if (is_new)
 		sn_remember_process(key.tgid);
-	if (is_overflow)
-		sn_count(SN_STAT_OVERFLOW);
 	if (h)
 		sn_hist_record(h, r->began);
-	else
-		sn_count_drop(SN_STAT_DROP_NO_SERIES);
+	sn_count_recorded(h, is_overflow, 1);
 out:
 	bpf_map_delete_elem(&sn_http_starts, &key);
 	return 0;
@@ -207,4 +179,11 @@ SEC("?uprobe.multi")
 int sn_http_end_127(struct pt_regs *ctx)
 {
 	return on_finish(ctx, RESPONSE_STATUS_127);
+}
+
+SEC("?syscall")
+int sn_t_method(struct sn_test_call *call)
+{
+	call->result = sn_http_method_of(call->args[0], call->args[1]);
+	return 0;
 }

@@ -21,6 +21,8 @@
 
 #include "lib/process.bpf.h"
 #include "lib/record.bpf.h"
+#include "lib/seq.bpf.h"
+#include "lib/test.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -37,7 +39,8 @@ struct sn_tcp_sock {
 	__u64 sent;	    /* start of the last send */
 	__u64 arrived;	    /* of the oldest byte not yet read; 0: none is waiting */
 	__u64 arrived_last; /* of the newest segment */
-	__u64 request;	    /* arrival of the oldest byte of the run being answered; 0: unknown */
+	__u64 request;	    /* arrival of the oldest byte of the run being read; 0: unknown */
+	__u64 read;	    /* first read of that run */
 	__u32 tx_seq;	    /* write_seq up to which sent bytes are in a series */
 	__u32 rx_seq;	    /* copied_seq that the last read left */
 	__u32 rx_pending;   /* bytes read and not yet in a series */
@@ -125,19 +128,14 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 	return true;
 }
 
-/* A FIN takes a sequence number too: those of the peer's that the owner has read are no byte. */
 static __always_inline __u32 bytes_copied(const struct view *v)
 {
-	bool fin_read = (v->shutdown & RCV_SHUTDOWN) && v->copied_seq == v->rcv_nxt;
-
-	return v->copied_seq - fin_read;
+	return sn_seq_copied(v->rcv_nxt, v->copied_seq, v->shutdown & RCV_SHUTDOWN);
 }
 
 static __always_inline __u32 bytes_waiting(const struct view *v)
 {
-	__u32 n = v->rcv_nxt - v->copied_seq;
-
-	return n && (v->shutdown & RCV_SHUTDOWN) ? n - 1 : n;
+	return sn_seq_waiting(v->rcv_nxt, v->copied_seq, v->shutdown & RCV_SHUTDOWN);
 }
 
 static __always_inline struct sn_tcp_sock *sock_state(struct sock *sk, const bool typed,
@@ -235,18 +233,43 @@ static __always_inline void flush_bytes(struct sn_tcp_sock *st, struct sn_tcp_va
 	st->rx_pending = 0;
 }
 
-static __always_inline void record(struct sn_hist *h, __u64 ns, bool overflow)
+/*
+ * Records what is known of an exchange in one visit to its series: its duration if it has one
+ * (@exchange), the wait of its bytes in the receive queue if their arrival was seen.
+ */
+static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, bool exchange, __u64 ns)
 {
-	sn_hist_record(h, ns);
-	if (overflow)
-		sn_count(SN_STAT_OVERFLOW);
+	__u64 n = exchange + !!st->request;
+	struct sn_tcp_value *value;
+	bool overflow = false;
+
+	if (!n)
+		return;
+	value = sock_series(st, &overflow);
+	if (value) {
+		flush_bytes(st, value, write_seq);
+		if (exchange)
+			sn_hist_record(&value->exchange, ns);
+		if (st->request)
+			sn_hist_record(&value->receive_queue, st->read - st->request);
+	}
+	sn_count_recorded(value, overflow, n);
+}
+
+/* Bytes alone, for what is not made of exchanges. */
+static __always_inline void record_bytes(struct sn_tcp_sock *st, __u32 write_seq)
+{
+	struct sn_tcp_value *value;
+	bool overflow = false;
+
+	value = sock_series(st, &overflow);
+	if (value)
+		flush_bytes(st, value, write_seq);
 }
 
 /* The owner hands bytes to the socket; write_seq does not count them yet. */
 static __always_inline int on_send(struct sock *sk, const bool typed)
 {
-	bool overflow = false, answers;
-	struct sn_tcp_value *value;
 	struct sn_tcp_sock *st;
 	struct view v;
 	__u64 now;
@@ -258,20 +281,13 @@ static __always_inline int on_send(struct sock *sk, const bool typed)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
-	answers = st->key.role == SN_TCP_SERVER && st->phase == READ && st->request;
+	if (st->key.role == SN_TCP_SERVER && st->phase == READ && st->request)
+		record(st, v.write_seq, true, now - st->request);
+	else if (!st->tx_closed && v.write_seq - st->tx_seq >= FLUSH_BYTES)
+		record_bytes(st, v.write_seq);
+	st->request = 0;
 	st->phase = SENT;
 	st->sent = now;
-	if (answers || (!st->tx_closed && v.write_seq - st->tx_seq >= FLUSH_BYTES)) {
-		value = sock_series(st, &overflow);
-		if (value) {
-			flush_bytes(st, value, v.write_seq);
-			if (answers)
-				record(&value->exchange, now - st->request, overflow);
-		} else if (answers) {
-			sn_count_drop(SN_STAT_DROP_NO_SERIES);
-		}
-	}
-	st->request = 0;
 	return 0;
 }
 
@@ -294,40 +310,27 @@ static __always_inline int on_arrival(struct sock *sk, const bool typed)
 	return 0;
 }
 
-/* The first read of a run: ends the wait of its bytes, and the exchange of a client. */
+/*
+ * The first read of a run: ends the wait of its bytes, and the exchange of a client. A server's wait
+ * is recorded together with its answer.
+ */
 static __always_inline void on_first_read(struct sn_tcp_sock *st, const struct view *v, __u64 now)
 {
-	bool asked = st->key.role == SN_TCP_CLIENT && st->phase == SENT;
-	bool overflow = false;
-	struct sn_tcp_value *value = NULL;
+	bool asked = st->phase == SENT;
 
 	st->phase = READ;
 	st->request = st->arrived;
+	st->read = now;
 	if (!st->arrived)
 		sn_count(SN_STAT_UNMATCHED);
-	if (!asked && !st->arrived)
-		return;
-	value = sock_series(st, &overflow);
-	if (!value) {
-		if (asked)
-			sn_count_drop(SN_STAT_DROP_NO_SERIES);
-		if (st->arrived)
-			sn_count_drop(SN_STAT_DROP_NO_SERIES);
-		return;
-	}
-	flush_bytes(st, value, v->write_seq);
-	if (asked)
-		record(&value->exchange, now - st->sent, overflow);
-	if (st->arrived)
-		record(&value->receive_queue, now - st->arrived, overflow);
+	if (st->key.role == SN_TCP_CLIENT)
+		record(st, v->write_seq, asked, now - st->sent);
 }
 
 /* The owner took bytes out of the socket: seen by copied_seq, so a peek is none. */
 static __always_inline int on_read(struct sock *sk, const bool typed)
 {
-	struct sn_tcp_value *value;
 	struct sn_tcp_sock *st;
-	bool overflow = false;
 	__u32 copied, n;
 	struct view v;
 	__u64 now;
@@ -348,25 +351,20 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	if (st->phase != READ) {
 		on_first_read(st, &v, now);
 	} else if (st->rx_pending >= FLUSH_BYTES) {
-		value = sock_series(st, &overflow);
-		if (value)
-			flush_bytes(st, value, v.write_seq);
+		record_bytes(st, v.write_seq);
 	}
 	/* What stays unread came no later than the newest segment: pipelined requests wait on. */
 	st->arrived = bytes_waiting(&v) ? st->arrived_last : 0;
 	return 0;
 }
 
+/* What was not yet in a series when the owner was done with the socket. */
 static __always_inline void flush_rest(struct sn_tcp_sock *st, const struct view *v)
 {
-	struct sn_tcp_value *value;
-	bool overflow = false;
-
-	if (!st->key.tgid || (!st->rx_pending && (st->tx_closed || v->write_seq == st->tx_seq)))
+	if (!st->key.tgid)
 		return;
-	value = sock_series(st, &overflow);
-	if (value)
-		flush_bytes(st, value, v->write_seq);
+	if (st->rx_pending || (!st->tx_closed && v->write_seq != st->tx_seq))
+		record_bytes(st, v->write_seq);
 }
 
 /* ---- once in the life of a socket: the same tracepoints on every kernel ---- */
@@ -412,6 +410,9 @@ int BPF_PROG(sn_tcp_destroy, struct sock *sk)
 	st = sock_state(sk, true, false);
 	if (!st)
 		return 0;
+	/* A request that was read and never answered has waited all the same. */
+	if (st->key.role == SN_TCP_SERVER && st->phase == READ)
+		record(st, v.write_seq, false, 0);
 	flush_rest(st, &v);
 	if (sn_use_hash)
 		bpf_map_delete_elem(&sn_tcp_hash, &key);
@@ -491,4 +492,27 @@ SEC("?kprobe/tcp_rcv_space_adjust")
 int BPF_KPROBE(sn_tcp_read_kp, struct sock *sk)
 {
 	return on_read(sk, false);
+}
+
+/* ---- for tests ---- */
+
+SEC("?syscall")
+int sn_t_slot(struct sn_test_call *call)
+{
+	call->result = sn_hist_slot(call->args[0]);
+	return 0;
+}
+
+SEC("?syscall")
+int sn_t_copied(struct sn_test_call *call)
+{
+	call->result = sn_seq_copied(call->args[0], call->args[1], call->args[2]);
+	return 0;
+}
+
+SEC("?syscall")
+int sn_t_waiting(struct sn_test_call *call)
+{
+	call->result = sn_seq_waiting(call->args[0], call->args[1], call->args[2]);
+	return 0;
 }

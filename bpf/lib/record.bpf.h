@@ -21,8 +21,8 @@ static __always_inline void sn_raise(__u64 *p, __u64 v)
 }
 
 /*
- * Adds a duration to a histogram that all CPUs share, and says that it did: "produced" is counted
- * behind the histogram, so that a reader who takes it first never sees more than it can find.
+ * Adds a duration to a histogram that all CPUs share. The caller counts SN_STAT_PRODUCED behind it,
+ * never before: a reader who takes that count first then never sees more than it can find.
  */
 static __always_inline void sn_hist_record(struct sn_hist *h, __u64 ns)
 {
@@ -37,7 +37,6 @@ static __always_inline void sn_hist_record(struct sn_hist *h, __u64 ns)
 	__sync_fetch_and_add(&h->sum_ns, ns);
 	sn_raise(&h->max_ns, ns);
 	sn_raise(&h->min_inv_ns, ~ns);
-	sn_count(SN_STAT_PRODUCED);
 }
 
 /*
@@ -62,9 +61,12 @@ static __always_inline void *sn_series(void *map, const void *key, const void *z
 	return bpf_map_lookup_elem(map, overflow);
 }
 
-/* An event whose series could not be had: the loss has a name. */
-static __always_inline void sn_count_drop(enum sn_stat reason)
+/* Counts @n events that were recorded, or lost for want of a series. */
+static __always_inline void sn_count_recorded(bool recorded, bool overflow, __u64 n)
 {
-	sn_count(SN_STAT_PRODUCED);
-	sn_count(reason);
+	sn_count_by(SN_STAT_PRODUCED, n);
+	if (!recorded)
+		sn_count_by(SN_STAT_DROP_NO_SERIES, n);
+	else if (overflow)
+		sn_count_by(SN_STAT_OVERFLOW, n);
 }

@@ -14,14 +14,19 @@ struct {
 } sn_stats SEC(".maps");
 
 /*
- * Counts one event. The addition is atomic although the slot is this CPU's own: uprobe programs can
+ * Counts @by events. The addition is atomic although the slot is this CPU's own: uprobe programs can
  * be preempted by another one on the same CPU.
  */
-static __always_inline void sn_count(enum sn_stat stat)
+static __always_inline void sn_count_by(enum sn_stat stat, __u64 by)
 {
 	__u32 key = stat;
 	__u64 *n = bpf_map_lookup_elem(&sn_stats, &key);
 
 	if (n)
-		__sync_fetch_and_add(n, 1);
+		__sync_fetch_and_add(n, by);
+}
+
+static __always_inline void sn_count(enum sn_stat stat)
+{
+	sn_count_by(stat, 1);
 }

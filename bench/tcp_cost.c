@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * tcp_cost - what the tcp probe adds to an exchange, in CPU time, next to as many empty programs on
+ * the same hooks. One thread holds both ends of a loopback connection and plays both roles in turn, so
+ * that the thread's own CPU clock sees all the work and no scheduling: request sent, read, response
+ * sent, read. Bare, empty and sonde take turns; medians of the differences in each round.
+ */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "probe/run.h"
+
+KERN_IMAGE_DECLARE(empty);
+
+#define ROUNDS	  15
+#define EXCHANGES 50000
+
+static const struct kern_hook empty_hooks[] = {
+	{ "send", KERN_TIER_BTF, "sn_empty_send", "tcp_sendmsg_locked", false },
+	{ "arrival", KERN_TIER_BTF, "sn_empty_arr", "sk_data_ready", false },
+	{ "read", KERN_TIER_BTF, "sn_empty_read", "sock_recv_length", false },
+};
+
+static int die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void connect_pair(int fds[2])
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	socklen_t len = sizeof(addr);
+
+	if (listener < 0 || bind(listener, (struct sockaddr *)&addr, len) < 0 ||
+	    listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&addr, &len) < 0)
+		die("listen");
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (fds[0] < 0 || connect(fds[0], (struct sockaddr *)&addr, len) < 0)
+		die("connect");
+	fds[1] = accept(listener, NULL, NULL);
+	close(listener);
+	for (int i = 0; i < 2; i++)
+		setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+static void pass(int from, int to)
+{
+	char buf[64] = {};
+
+	if (send(from, buf, sizeof(buf), 0) != sizeof(buf) ||
+	    recv(to, buf, sizeof(buf), MSG_WAITALL) != sizeof(buf))
+		die("exchange");
+}
+
+/* CPU time of one exchange, nanoseconds. */
+static double measure(void)
+{
+	struct timespec begin, end;
+	int fds[2];
+
+	connect_pair(fds);
+	for (int i = 0; i < 1000; i++) {
+		pass(fds[0], fds[1]);
+		pass(fds[1], fds[0]);
+	}
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	for (int i = 0; i < EXCHANGES; i++) {
+		pass(fds[0], fds[1]);
+		pass(fds[1], fds[0]);
+	}
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	close(fds[0]);
+	close(fds[1]);
+	return ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) /
+	       EXCHANGES;
+}
+
+static double with_empty(void)
+{
+	static const struct kern_image image = KERN_IMAGE(empty);
+	struct kern_hook_state states[ARRAY_SIZE(empty_hooks)];
+	struct kern_object *o;
+	struct err e = {};
+	double ns;
+
+	if (kern_object_open(&image, &o, &e) < 0 || kern_object_create(o, &e) < 0 ||
+	    kern_hooks_attach(o, empty_hooks, ARRAY_SIZE(empty_hooks), KERN_TIER_AUTO, states,
+			      &e)) {
+		fprintf(stderr, "tcp_cost: %s\n", e.msg);
+		exit(1);
+	}
+	ns = measure();
+	kern_hooks_detach(states, ARRAY_SIZE(empty_hooks));
+	kern_object_close(o);
+	return ns;
+}
+
+static double with_sonde(const struct probe_env *env)
+{
+	struct probe_run *run;
+	struct err e = {};
+	double ns;
+
+	if (probe_run_open(probe_find("tcp"), env, &run, &e) < 0) {
+		fprintf(stderr, "tcp_cost: %s\n", e.msg);
+		exit(1);
+	}
+	ns = measure();
+	probe_run_close(run);
+	return ns;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return v[n / 2];
+}
+
+int main(void)
+{
+	double bare[ROUNDS], empty[ROUNDS], sonde[ROUNDS], ratio, e, s, b;
+	struct probe_env env = { .registry = registry_new(1000),
+				 .processes = processes_new("/proc"),
+				 .proc = "/proc" };
+
+	registry_register(env.registry, probe_run_metrics);
+	registry_register(env.registry, probe_find("tcp")->metrics);
+	for (int i = 0; i < ROUNDS; i++) {
+		bare[i] = measure();
+		empty[i] = with_empty() - bare[i];
+		sonde[i] = with_sonde(&env) - bare[i];
+	}
+	/* An exchange passes each of the three hooks twice, once for each side. */
+	b = median(bare, ROUNDS);
+	e = median(empty, ROUNDS) / 2;
+	s = median(sonde, ROUNDS) / 2;
+	ratio = s / e;
+	printf("bare exchange, both sides: %.0f ns of CPU\n", b);
+	printf("three empty programs:      +%.0f ns per exchange and side (%.0f .. %.0f)\n", e,
+	       empty[0] / 2, empty[ROUNDS - 1] / 2);
+	printf("sonde, tcp:                +%.0f ns per exchange and side (%.0f .. %.0f)\n", s,
+	       sonde[0] / 2, sonde[ROUNDS - 1] / 2);
+	printf("ratio: %.2f (bar: at most 5)\n", ratio);
+	processes_free(env.processes);
+	registry_free(env.registry);
+	return 0;
+}
