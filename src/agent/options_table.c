@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/options.h"
+
+#include "base/clock.h"
+
+#define MSEC	  NSEC_PER_MSEC
+#define HOUR	  (3600 * NSEC_PER_SEC)
+#define AT(field) .offset = offsetof(struct config, field)
+
+#define RUN	  (1U << COMMAND_RUN)
+#define REPORT	  (1U << COMMAND_REPORT)
+#define DOCTOR	  (1U << COMMAND_DOCTOR)
+#define PLAN	  (1U << COMMAND_PLAN)
+#define LIST	  (1U << COMMAND_LIST)
+#define VERSION	  (1U << COMMAND_VERSION)
+#define HELP	  (1U << COMMAND_HELP)
+#define ALL	  ((1U << COMMAND_MAX) - 1)
+
+/* clang-format off */
+const struct opt opts[] = {
+	/* ---- what is measured ---- */
+	{ "probes", 'p', OPT_NAMES, AT(probes), .fallback = "", .metavar = "LIST",
+	  .commands = RUN | REPORT | DOCTOR | PLAN | LIST, .group = OPT_GROUP_MEASURE,
+	  .help = "probes to use, separated by commas; all if not given",
+	  .text = "The names are those that 'sonde list' prints. Arguments of a command mean the "
+		  "same and come first." },
+	{ "pid", 0, OPT_NUMBER, AT(pid), .min = 1, .max = 4194304, .metavar = "PID",
+	  .commands = PLAN, .flags = OPT_NO_FILE | OPT_NO_ENV, .group = OPT_GROUP_MEASURE,
+	  .help = "plan for this process alone" },
+	{ "duration", 'd', OPT_DURATION, AT(duration_ns), .max = 366 * 24 * HOUR, .fallback = "0",
+	  .metavar = "TIME", .commands = REPORT, .group = OPT_GROUP_MEASURE,
+	  .help = "how long to measure; 0: until Ctrl-C" },
+	{ "tier", 0, OPT_CHOICE, AT(tier), .choices = "auto|btf|fentry|kprobe", .fallback = "auto",
+	  .metavar = "NAME", .commands = RUN | REPORT | DOCTOR | PLAN, .group = OPT_GROUP_MEASURE,
+	  .help = "how to hook the kernel: auto, btf, fentry or kprobe",
+	  .text = "With auto, BTF tracepoints are tried first, then fentry, then kprobes. The "
+		  "others force one of them, for tests and comparisons; a figure that this tier "
+		  "cannot give is then absent." },
+	{ "max_series", 0, OPT_NUMBER, AT(max_series), .min = 1, .max = 100000, .fallback = "2000",
+	  .metavar = "N", .commands = RUN | REPORT, .group = OPT_GROUP_MEASURE,
+	  .help = "series that a metric may have",
+	  .text = "Values beyond them go to one series with otel.metric.overflow=true, so totals "
+		  "stay right." },
+
+	/* ---- where figures go ---- */
+	{ "listen", 'l', OPT_LISTEN, AT(listen), .fallback = "127.0.0.1:9477",
+	  .metavar = "ADDRESS:PORT", .commands = RUN | DOCTOR, .group = OPT_GROUP_EXPORT,
+	  .help = "where to serve /metrics for Prometheus; off: nowhere",
+	  .text = "Addresses are numeric; IPv6 stands in brackets: [::1]:9477. Port 0 takes any "
+		  "that is free. Nothing is encrypted or authenticated: think before you leave the "
+		  "loopback address." },
+	{ "otlp.endpoint", 0, OPT_URL, AT(otlp_endpoint), .fallback = "", .metavar = "URL",
+	  .commands = RUN | DOCTOR, .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_EXPORTER_OTLP_ENDPOINT" } },
+	  .help = "OTLP/HTTP receiver, such as http://localhost:4318; off if empty",
+	  .text = "v1/metrics is appended to it." },
+	{ "otlp.metrics_endpoint", 0, OPT_URL, AT(otlp_metrics_endpoint), .fallback = "",
+	  .metavar = "URL", .commands = RUN | DOCTOR, .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" } },
+	  .help = "full OTLP/HTTP URL of metrics, used as it is",
+	  .text = "It goes before otlp.endpoint, unless that one is given in a stronger place: a "
+		  "flag is not overruled by a variable." },
+	{ "otlp.headers", 0, OPT_HEADERS, AT(otlp_headers), .fallback = "", .metavar = "K=V,...",
+	  .commands = RUN | DOCTOR, .flags = OPT_SECRET, .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_EXPORTER_OTLP_METRICS_HEADERS" }, { "OTEL_EXPORTER_OTLP_HEADERS" } },
+	  .help = "headers of OTLP requests, values percent-encoded",
+	  .text = "sonde never prints them, but everybody on the machine can read a command line: "
+		  "prefer the file." },
+	{ "otlp.timeout", 0, OPT_DURATION, AT(otlp_timeout_ns), .min = 10 * MSEC, .max = HOUR,
+	  .fallback = "10s", .metavar = "TIME", .commands = RUN | DOCTOR,
+	  .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", OPT_ENV_MILLISECONDS },
+		   { "OTEL_EXPORTER_OTLP_TIMEOUT", OPT_ENV_MILLISECONDS } },
+	  .help = "how long an OTLP export may take, retries included" },
+	{ "otlp.interval", 0, OPT_DURATION, AT(otlp_interval_ns), .min = 100 * MSEC,
+	  .max = 24 * HOUR, .fallback = "60s", .metavar = "TIME", .commands = RUN | DOCTOR,
+	  .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_METRIC_EXPORT_INTERVAL", OPT_ENV_MILLISECONDS } },
+	  .help = "time between two OTLP exports" },
+	{ "otlp.protocol", 0, OPT_CHOICE, AT(otlp_protocol), .choices = "http/protobuf",
+	  .fallback = "http/protobuf", .metavar = "NAME", .commands = RUN | DOCTOR,
+	  .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL" }, { "OTEL_EXPORTER_OTLP_PROTOCOL" } },
+	  .help = "protocol of OTLP exports; this version has one" },
+	{ "otlp.disabled", 0, OPT_BOOL, AT(otlp_disabled), .fallback = "false",
+	  .commands = RUN | DOCTOR, .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_SDK_DISABLED", OPT_ENV_OTEL_BOOL } },
+	  .help = "send nothing by OTLP, whatever the endpoint" },
+	{ "service_name", 0, OPT_TEXT, AT(service_name), .fallback = "sonde", .metavar = "NAME",
+	  .commands = RUN | REPORT, .group = OPT_GROUP_EXPORT,
+	  .env = { { "OTEL_SERVICE_NAME" } },
+	  .help = "service.name of sonde's own figures" },
+
+	/* ---- what a person sees ---- */
+	{ "output", 'o', OPT_TEXT, AT(output), .fallback = "-", .metavar = "FILE",
+	  .commands = REPORT, .group = OPT_GROUP_OUTPUT,
+	  .help = "where to write the report; -: standard output" },
+	{ "json", 'j', OPT_BOOL, AT(json), .fallback = "false",
+	  .commands = DOCTOR | PLAN | LIST | VERSION, .group = OPT_GROUP_OUTPUT,
+	  .help = "print JSON" },
+	{ "color", 0, OPT_CHOICE, AT(color), .choices = "auto|always|never", .fallback = "auto",
+	  .metavar = "WHEN", .commands = RUN | REPORT | DOCTOR | PLAN, .group = OPT_GROUP_OUTPUT,
+	  .env = { { "NO_COLOR", OPT_ENV_NEVER } },
+	  .help = "auto, always or never; auto: on a terminal" },
+	{ "log_level", 0, OPT_CHOICE, AT(log_level), .choices = "error|warn|info|debug",
+	  .fallback = "info", .metavar = "LEVEL", .commands = RUN | REPORT | DOCTOR | PLAN,
+	  .group = OPT_GROUP_OUTPUT, .help = "error, warn, info or debug" },
+	{ "config", 'c', OPT_TEXT, AT(config_file), .metavar = "FILE",
+	  .commands = RUN | REPORT | DOCTOR | PLAN, .flags = OPT_NO_FILE,
+	  .group = OPT_GROUP_OUTPUT,
+	  .help = "read settings from FILE instead of " CONFIG_DEFAULT_PATH },
+	{ "help", 'h', OPT_BOOL, AT(help), .commands = ALL, .flags = OPT_NO_FILE | OPT_NO_ENV,
+	  .group = OPT_GROUP_OUTPUT, .help = "print this help" },
+	{ "version", 0, OPT_BOOL, AT(version), .commands = ALL,
+	  .flags = OPT_HIDDEN | OPT_NO_FILE | OPT_NO_ENV, .help = "same as the command" },
+	{ "man", 0, OPT_BOOL, AT(man), .commands = HELP,
+	  .flags = OPT_HIDDEN | OPT_NO_FILE | OPT_NO_ENV, .help = "print the manual page" },
+	{ "example", 0, OPT_BOOL, AT(example), .commands = HELP,
+	  .flags = OPT_HIDDEN | OPT_NO_FILE | OPT_NO_ENV, .help = "print docs/sonde.yaml" },
+	{}
+};
+
+const struct command commands[] = {
+	{ COMMAND_RUN, "run", "[PROBE...]", 32, "measure and export until stopped",
+	  "Finds what runs on this machine, attaches the probes that fit, and keeps doing so for "
+	  "programs that start later. Figures are served to Prometheus at /metrics, sent by OTLP "
+	  "when an endpoint is given, and shown as a live summary when standard output is a "
+	  "terminal." },
+	{ COMMAND_REPORT, "report", "[PROBE...]", 32,
+	  "measure for a while and write one JSON document",
+	  "Measures for --duration, or until Ctrl-C, which completes the report instead of losing "
+	  "it." },
+	{ COMMAND_DOCTOR, "doctor", "", 0, "say what works on this machine, what does not, and why",
+	  "Tries what each probe needs of the kernel, the privileges and the settings, attaches "
+	  "nothing for good, and says what to do about what does not work." },
+	{ COMMAND_PLAN, "plan", "[PROBE...]", 32, "say what would be attached where, and why",
+	  "Reads the running programs as far as it is allowed to; without root, others' programs "
+	  "are listed as not readable. Attaches nothing." },
+	{ COMMAND_LIST, "list", "[PROBE...]", 32, "list the probes and their metrics",
+	  "Prints name, unit, kind, description and the default attributes of every metric." },
+	{ COMMAND_VERSION, "version", "", 0, "print the version",
+	  "Prints the version of sonde." },
+	{ COMMAND_HELP, "help", "[COMMAND]", 1, "print help on a command",
+	  "Prints the same as COMMAND --help." },
+	{}
+};
+
+const char *const opt_groups[OPT_GROUP_MAX] = {
+	[OPT_GROUP_MEASURE] = "What is measured",
+	[OPT_GROUP_EXPORT] = "Where figures go",
+	[OPT_GROUP_OUTPUT] = "What you see",
+};
+
+const char *const exit_statuses[STATUS_MAX] = {
+	[STATUS_OK] = "What was asked is done.",
+	[STATUS_FAILED] = "It failed; the reason is on standard error.",
+	[STATUS_WRONG_USE] =
+		"Wrong use: a command, an option, a value or a settings file that does not make "
+		"sense.",
+	[STATUS_NOT_PERMITTED] =
+		"Not permitted: it needs root, or the capabilities that 'sonde doctor' names.",
+	[STATUS_NOTHING_WORKS] = "Nothing of what was asked for works on this kernel.",
+};
+/* clang-format on */
+
+_Static_assert(sizeof(opts) / sizeof(opts[0]) <= MAX_OPTS,
+	       "struct config has room for every option");
