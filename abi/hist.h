@@ -52,7 +52,7 @@ static inline __attribute__((always_inline)) int sn_hist_slot(__u64 ns)
 
 	if (ns >= SN_HIST_MAX_NS)
 		return SN_HIST_BUCKETS - 1;
-	units = ns * 1099 + ((ns * 34334800) >> 26);
+	units = ns * 1099 + ((ns * 34334758) >> 26);
 	if (units <= 1ULL << (40 + SN_HIST_MIN_EXP))
 		return -1;
 	msb = 63 - __builtin_clzll(units);

@@ -18,6 +18,8 @@ static inline __attribute__((always_inline)) __u8 sn_http_method_of(__u64 word, 
 	if (len < 3 || len > 7)
 		return SN_HTTP_OTHER;
 	word &= ~0ULL >> (64 - 8 * len);
+	if (!(word >> (8 * (len - 1)))) /* a NUL at the end is no end: Go strings hold any byte */
+		return SN_HTTP_OTHER;
 	switch (word) {
 	case SN_METHOD_WORD('C', 'O', 'N', 'N', 'E', 'C', 'T'):
 		return SN_HTTP_CONNECT;

@@ -41,8 +41,11 @@ struct gobin {
  * Reads the executable behind @fd (any offset, not changed; only pread is used, never mmap) and looks
  * up @n_names functions by their full Go names, such as "net/http.serverHandler.ServeHTTP".
  * 0; -ENOEXEC: not an ELF executable of a machine we know; -ENODATA: not a Go program; -EBADMSG: a
- * Go program that contradicts itself; -E2BIG: a table beyond our bounds; -ENOMEM; a read's -errno.
- * *@ret is written on success only. Bounded in time and memory whatever the file holds.
+ * Go program that contradicts itself, or of a form that we do not know (Go before 1.18, stripped);
+ * -E2BIG: a table beyond our bounds; -EINVAL: too many names, or an empty one, or one of more than
+ * 255 bytes; -ENOMEM; a read's -errno.
+ * *@ret is written on success only. Bounded in time and memory whatever the file holds: under 10 ms
+ * and 1 MB for real programs (an 80 MB one: 5 ms), at most 256 MB read from a hostile one.
  */
 int gobin_read(int fd, const char *const *names, uint32_t n_names, struct gobin *ret,
 	       struct err *e);

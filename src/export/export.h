@@ -24,12 +24,13 @@ struct export_settings {
 	uint64_t otlp_interval_ns;
 };
 
+/* What an exporter is given; it outlives the exporter's state. */
 struct export_env {
 	struct event_base *base;
 	struct http_server *server; /* NULL when there is none */
 	const struct export_settings *settings;
 	const char *service_name; /* sonde's own resource: "sonde" unless OTEL_SERVICE_NAME says */
-	const char *host_name;
+	const char *host_name;	  /* "" when unknown */
 	/* A fresh snapshot, with the maps read for it, owned by the caller; NULL without memory. */
 	struct snapshot *(*take)(void *arg);
 	void *take_arg;
@@ -45,13 +46,41 @@ struct exporter {
 	const char *summary;
 	const struct metric *metrics; /* its own figures, NULL-ended, or NULL */
 	int (*start)(const struct export_env *env, void **ret_state, struct err *e);
-	/* Sends what is still to be sent, at most @budget_ns long, and frees the state. */
+	/*
+	 * Sends what is still to be sent, at most @budget_ns long, and frees the state. Runs the
+	 * event loop meanwhile, so it must not be called from within it; before the server goes.
+	 */
 	void (*stop)(void *state, uint64_t budget_ns);
 };
 
 extern const struct exporter *const exporters[]; /* NULL-ended, from exporters.def */
 
-/* Encoders, pure: bytes are appended to @out. Reached by the exporters, `sonde report` and tests. */
-void prometheus_encode(const struct snapshot *s, struct strbuf *out);
-int json_encode(const struct snapshot *s, struct strbuf *out);
-int otlp_encode(const struct snapshot *s, const struct export_env *env, struct strbuf *out);
+/* Figures that all exporters share, NULL-ended; an exporter's `metrics` may be this table itself. */
+extern const struct metric export_metrics[];
+
+/* Rows of export_metrics. */
+enum export_metric { EXPORT_REQUESTS, EXPORT_REJECTED };
+
+/* The series of @exporter's requests that ended in @outcome ("success", "failure"). */
+struct series *export_requests(const struct export_env *env, const char *exporter,
+			       const char *outcome);
+
+/*
+ * Encoders, pure: bytes are appended to @out, whose failure is theirs. Reached by the exporters,
+ * `sonde report` and tests. They rely on what the registry sees to: that all strings of a snapshot
+ * are valid UTF-8 and bounded.
+ */
+
+/* The Prometheus text format 0.0.4. @env is asked for the names of service and host only. */
+void prometheus_encode(const struct snapshot *s, const struct export_env *env, struct strbuf *out);
+
+/* One document; @wall_ns is the wall time of the snapshot, in nanoseconds. -ENOMEM. */
+int json_encode(const struct snapshot *s, uint64_t wall_ns, struct strbuf *out);
+
+/*
+ * An ExportMetricsServiceRequest; nothing when there is nothing to send. The offsets lead from boot
+ * time to wall time, modulo 2^64: that of start times has to stay the same for the life of the
+ * program, since a receiver takes another start time for a restart. -ENOMEM.
+ */
+int otlp_encode(const struct snapshot *s, const struct export_env *env, uint64_t start_offset_ns,
+		uint64_t time_offset_ns, struct strbuf *out);

@@ -42,3 +42,6 @@ const struct snap_metric *snapshot_find(const struct snapshot *s, const char *na
 
 /* The attribute of @s with this key, or NULL. */
 const struct attr *snap_attr(const struct snap_series *s, const char *key);
+
+/* Whether @s gathers what the bound on series refused one of its own. */
+bool snap_is_overflow(const struct snap_series *s);
