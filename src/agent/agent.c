@@ -121,9 +121,10 @@ static int agent_open(struct agent *a, struct err *e)
 	if (!r)
 		r = registry_register(a->registry, probe_run_metrics);
 	if (!r)
-		r = privileges_reduce(e);
-	if (!r)
 		r = open_probes(a, e);
+	/* The hooks are on; from here on bytes of other programs are read. */
+	if (!r)
+		r = privileges_reduce(e);
 	if (!r)
 		r = worker_new(&a->worker, e);
 	if (!r)

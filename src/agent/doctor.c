@@ -16,7 +16,6 @@
 #include "kern/features.h"
 #include "probe/run.h"
 
-/* Which feature each probe without hooks of its own stands on, and what it does without. */
 static const char *mark(bool good)
 {
 	return good ? "ok  " : "no  ";
@@ -148,8 +147,6 @@ enum exit_status command_doctor(const struct config *c)
 	int r;
 
 	r = privileges_check(&e);
-	if (!r)
-		r = privileges_reduce(&e);
 	json_object_set_new(root, "permitted", json_boolean(!r));
 	if (r < 0) {
 		strbuf_printf(&out, "  no  rights: %s\n", e.msg);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "kern/features.h"
@@ -35,13 +34,9 @@ static int apply(cap_t old, cap_t new)
 
 int privileges_reduce(struct err *e)
 {
-	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	cap_t old, new;
 	int r = -ENOMEM;
 
-	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) < 0 && errno != EPERM)
-		return err_set(e, -errno, "cannot raise the limit on locked memory: %s",
-			       strerror(errno));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(e, -errno, "cannot give up new privileges: %s", strerror(errno));
 	old = cap_get_proc();

@@ -4,11 +4,12 @@
 #include "base/err.h"
 
 /*
- * Gives up every capability but those that sonde goes on needing (BPF and PERFMON to load and attach,
- * SYS_PTRACE and DAC_READ_SEARCH to read what other users' processes run, SYS_ADMIN only where the
- * kernel has no uprobe_multi), and all ways to get any back. Before there are threads. Kernels before
- * 5.11 charge BPF memory to RLIMIT_MEMLOCK: it is raised first. What was not there to begin with is
- * no error: what it is needed for will say so.
+ * Gives up every capability but those that sonde goes on needing (BPF and PERFMON to load and attach
+ * to programs, SYS_PTRACE and DAC_READ_SEARCH to read what other users' processes run, SYS_ADMIN only
+ * where the kernel has no uprobe_multi and attaching takes a perf event), and all ways to get any
+ * back. Behind the attaching of kernel hooks, because Debian's kernels ask for SYS_ADMIN for a
+ * kprobe; before there are threads and before a byte of another program is read. What was not there
+ * to begin with is no error: what it is needed for will say so.
  */
 int privileges_reduce(struct err *e);
 

@@ -5,6 +5,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "kern/private.h"
 
@@ -37,18 +38,24 @@ static void keep_reason(const char *text)
 	last[len] = '\0';
 }
 
+/* Debugging shows all of a verifier's log, line by line. */
+static void show(char *text)
+{
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+		if (*line)
+			log_debug("%s", line);
+}
+
 static int take(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	char text[8192];
-	va_list copy;
+	cleanup(cleanup_free) char *text = NULL;
 
-	va_copy(copy, ap);
-	vsnprintf(text, sizeof(text), fmt, copy);
-	va_end(copy);
+	if (level == LIBBPF_DEBUG || vasprintf(&text, fmt, ap) < 0)
+		return 0;
 	if (level == LIBBPF_WARN && (!last[0] || strstr(text, "PROG LOAD LOG")))
 		keep_reason(text);
-	if (level != LIBBPF_DEBUG)
-		log_debug("libbpf: %s", text);
+	if (log_get_level() >= LOG_DEBUG)
+		show(text);
 	return 0;
 }
 
