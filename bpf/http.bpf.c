@@ -107,8 +107,12 @@ static __always_inline bool read_method(struct sn_http_start *r)
 		__u64 text = r->word;
 
 		/* Eight bytes at once; a string at the very end of its page is read as it is. */
-		if (read_word(r, text) && bpf_probe_read_user(&r->word, len & 7, (void *)text))
-			return false;
+		if (read_word(r, text)) {
+			/* The compiler knows that the mask changes nothing, old verifiers do not. */
+			barrier_var(len);
+			if (bpf_probe_read_user(&r->word, len & 7, (void *)text))
+				return false;
+		}
 	}
 	r->key.method = sn_http_method_of(r->word, len);
 	return true;

@@ -215,6 +215,11 @@ struct snapshot *agent_snapshot(struct agent *a)
 	return s;
 }
 
+void agent_on_ready(struct agent *a, void (*ready)(void *arg), void *arg)
+{
+	tracker_on_ready(a->tracker, ready, arg);
+}
+
 void agent_loop(struct agent *a)
 {
 	event_base_dispatch(a->base);

@@ -37,6 +37,9 @@ struct probe_run *const *agent_runs(const struct agent *a);
 /* A fresh snapshot, all maps read for it: the caller's. NULL without memory. */
 struct snapshot *agent_snapshot(struct agent *a);
 
+/* Calls @ready from the loop, once all hooks and the programs that ran at the start are probed. */
+void agent_on_ready(struct agent *a, void (*ready)(void *arg), void *arg);
+
 /* Runs the loop until agent_stop(), SIGINT or SIGTERM. */
 void agent_loop(struct agent *a);
 void agent_stop(struct agent *a);

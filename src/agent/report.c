@@ -43,23 +43,35 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 	agent_stop(r->agent);
 }
 
-static int measure(struct report *r, struct err *e)
+/* The time that was asked for begins when everything is in place. */
+static void on_ready(void *arg)
 {
 	const struct timeval second = { .tv_sec = 1 };
+	struct report *r = arg;
 	uint64_t ns = r->config->duration_ns;
 	const struct timeval duration = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
 					  .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000) };
 
-	r->timer = event_new(agent_base(r->agent), -1, EV_PERSIST, on_tick, r);
-	if (!r->timer || event_add(r->timer, &second) < 0 ||
-	    (ns && event_base_once(agent_base(r->agent), -1, EV_TIMEOUT, on_end, r, &duration) < 0))
-		return err_set(e, -ENOMEM, "out of memory");
 	if (ns)
 		r->end_ns = clock_boot_ns() + ns;
+	if (event_add(r->timer, &second) < 0 ||
+	    (ns &&
+	     event_base_once(agent_base(r->agent), -1, EV_TIMEOUT, on_end, r, &duration) < 0)) {
+		log_error("out of memory");
+		agent_stop(r->agent);
+	}
 	log_info("measuring%s", ns ? "" : " until Ctrl-C");
+}
+
+static int measure(struct report *r, struct err *e)
+{
+	r->timer = event_new(agent_base(r->agent), -1, EV_PERSIST, on_tick, r);
+	if (!r->timer)
+		return err_set(e, -ENOMEM, "out of memory");
+	agent_on_ready(r->agent, on_ready, r);
 	agent_loop(r->agent);
 	event_free(r->timer);
-	if (isatty(STDERR_FILENO) && ns)
+	if (isatty(STDERR_FILENO) && r->end_ns)
 		fputs("\r\x1b[K", stderr);
 	return 0;
 }

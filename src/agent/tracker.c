@@ -47,6 +47,10 @@ struct tracker {
 	uint64_t lost;
 	struct pids waiting; /* for the next job */
 	struct pids job;     /* the worker's while busy */
+	void (*ready)(void *arg);
+	void *ready_arg;
+	struct plan_verdict *told; /* what a person was told of last */
+	size_t n_told;
 	bool busy, stopped;
 };
 
@@ -64,11 +68,53 @@ static void look(void *arg)
 
 static void submit(struct tracker *t);
 
+static bool was_told(const struct tracker *t, const struct plan_verdict *v)
+{
+	for (size_t i = 0; i < t->n_told; i++)
+		if (file_id_equal(&t->told[i].file, &v->file) && t->told[i].probe == v->probe &&
+		    t->told[i].attached == v->attached)
+			return true;
+	return false;
+}
+
+/* Says once of each program that it is probed, or why it is not. */
+static void tell(struct tracker *t)
+{
+	const struct plan *p = discovery_plan(t->discovery);
+	struct plan_verdict *copy;
+
+	for (size_t i = 0; i < p->n_verdicts; i++) {
+		const struct plan_verdict *v = &p->verdicts[i];
+
+		if (was_told(t, v))
+			continue;
+		if (v->attached)
+			log_debug("%s: probing %s (pid %d, %s)", v->probe, v->path, v->pid,
+				  v->version);
+		else
+			log_warn("%s: %s (pid %d) is not probed: %s", v->probe, v->path, v->pid,
+				 v->why);
+	}
+	copy = malloc((p->n_verdicts + 1) * sizeof(*copy));
+	if (!copy)
+		return;
+	memcpy(copy, p->verdicts, p->n_verdicts * sizeof(*copy));
+	free(t->told);
+	t->told = copy;
+	t->n_told = p->n_verdicts;
+}
+
 static void looked(void *arg)
 {
 	struct tracker *t = arg;
 
+	/* The worker is between two jobs: what is its own can be read. */
 	t->busy = false;
+	tell(t);
+	if (t->ready) {
+		t->ready(t->ready_arg);
+		t->ready = NULL;
+	}
 	submit(t);
 }
 
@@ -191,6 +237,12 @@ int tracker_new(struct event_base *base, struct worker *w, struct inspector *ins
 	return 0;
 }
 
+void tracker_on_ready(struct tracker *t, void (*ready)(void *arg), void *arg)
+{
+	t->ready = ready;
+	t->ready_arg = arg;
+}
+
 static void remove_all(void *arg)
 {
 	struct tracker *t = arg;
@@ -215,6 +267,7 @@ void tracker_free(struct tracker *t)
 	kern_ring_close(t->ring);
 	kern_object_close(t->object);
 	discovery_free(t->discovery);
+	free(t->told);
 	if (t->drain_timer)
 		event_free(t->drain_timer);
 	if (t->scan_timer)

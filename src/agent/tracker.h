@@ -21,6 +21,9 @@ int tracker_new(struct event_base *base, struct worker *w, struct inspector *ins
 		struct processes *processes, struct probe_run *const *runs, struct tracker **ret,
 		struct err *e);
 
+/* Calls @ready once, when the programs that ran at the start have been looked at and attached to. */
+void tracker_on_ready(struct tracker *t, void (*ready)(void *arg), void *arg);
+
 /* Takes in all events that are waiting. NULL is fine. */
 void tracker_drain(struct tracker *t);
 
