@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/export.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <metrics_service.pb-c.h>
+
+#include "base/cleanup.h"
+
+typedef Opentelemetry__Proto__Collector__Metrics__V1__ExportMetricsServiceRequest pb_request;
+typedef Opentelemetry__Proto__Metrics__V1__ResourceMetrics pb_resource_metrics;
+typedef Opentelemetry__Proto__Resource__V1__Resource pb_resource;
+typedef Opentelemetry__Proto__Metrics__V1__ScopeMetrics pb_scope_metrics;
+typedef Opentelemetry__Proto__Common__V1__InstrumentationScope pb_scope;
+typedef Opentelemetry__Proto__Metrics__V1__Metric pb_metric;
+typedef Opentelemetry__Proto__Metrics__V1__Sum pb_sum;
+typedef Opentelemetry__Proto__Metrics__V1__Gauge pb_gauge;
+typedef Opentelemetry__Proto__Metrics__V1__NumberDataPoint pb_number;
+typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogram pb_histogram;
+typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint pb_histogram_point;
+typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint__Buckets pb_buckets;
+typedef Opentelemetry__Proto__Common__V1__KeyValue pb_key_value;
+typedef Opentelemetry__Proto__Common__V1__AnyValue pb_value;
+
+#define RESOURCE_METRICS opentelemetry__proto__metrics__v1__resource_metrics__descriptor
+#define RESOURCE	 opentelemetry__proto__resource__v1__resource__descriptor
+#define SCOPE_METRICS	 opentelemetry__proto__metrics__v1__scope_metrics__descriptor
+#define SCOPE		 opentelemetry__proto__common__v1__instrumentation_scope__descriptor
+#define METRIC		 opentelemetry__proto__metrics__v1__metric__descriptor
+#define SUM		 opentelemetry__proto__metrics__v1__sum__descriptor
+#define GAUGE		 opentelemetry__proto__metrics__v1__gauge__descriptor
+#define NUMBER		 opentelemetry__proto__metrics__v1__number_data_point__descriptor
+#define HISTOGRAM	 opentelemetry__proto__metrics__v1__exponential_histogram__descriptor
+#define HISTOGRAM_POINT \
+	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__descriptor
+#define BUCKETS \
+	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__buckets__descriptor
+#define KEY_VALUE opentelemetry__proto__common__v1__key_value__descriptor
+#define VALUE	  opentelemetry__proto__common__v1__any_value__descriptor
+
+#define CUMULATIVE \
+	OPENTELEMETRY__PROTO__METRICS__V1__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE
+
+/* protobuf-c does not write to what it packs, but has no const. */
+#define BORROW(s) ((char *)(s))
+
+/* The messages of one request die together. */
+#define CHUNK_BYTES (64 << 10)
+
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+	_Alignas(16) char data[];
+};
+
+struct encoder {
+	const struct snapshot *snapshot;
+	const struct export_env *env;
+	uint64_t start_offset_ns, time_unix_ns;
+	struct chunk *chunks;
+};
+
+static void free_chunks(struct encoder *e)
+{
+	for (struct chunk *next; e->chunks; e->chunks = next) {
+		next = e->chunks->next;
+		free(e->chunks);
+	}
+}
+
+/* Zeroed memory, or NULL. */
+static void *allot(struct encoder *e, size_t size)
+{
+	struct chunk *c = e->chunks;
+	void *p;
+
+	size = (size + 15) & ~(size_t)15;
+	if (!c || c->size - c->used < size) {
+		size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+
+		c = calloc(1, sizeof(*c) + room);
+		if (!c)
+			return NULL;
+		c->size = room;
+		c->next = e->chunks;
+		e->chunks = c;
+	}
+	p = c->data + c->used;
+	c->used += size;
+	return p;
+}
+
+static void *message(struct encoder *e, const ProtobufCMessageDescriptor *type)
+{
+	ProtobufCMessage *m = allot(e, type->sizeof_message);
+
+	if (m)
+		protobuf_c_message_init(type, m);
+	return m;
+}
+
+/* ---- attributes ---- */
+
+static pb_key_value *key_value(struct encoder *e, const char *key)
+{
+	pb_key_value *kv = message(e, &KEY_VALUE);
+
+	if (!kv)
+		return NULL;
+	kv->key = BORROW(key);
+	kv->value = message(e, &VALUE);
+	return kv->value ? kv : NULL;
+}
+
+static pb_key_value *string_attribute(struct encoder *e, const char *key, const char *value)
+{
+	pb_key_value *kv = key_value(e, key);
+
+	if (kv) {
+		kv->value->value_case =
+			OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_STRING_VALUE;
+		kv->value->string_value = BORROW(value);
+	}
+	return kv;
+}
+
+static pb_key_value *attribute(struct encoder *e, const struct snap_series *s, const struct attr *a)
+{
+	pb_key_value *kv;
+
+	if (a->type == ATTR_STRING && !snap_is_overflow(s))
+		return string_attribute(e, a->key, a->str);
+	kv = key_value(e, a->key);
+	if (!kv)
+		return NULL;
+	if (a->type == ATTR_INT) {
+		kv->value->value_case =
+			OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_INT_VALUE;
+		kv->value->int_value = a->num;
+	} else {
+		kv->value->value_case =
+			OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_BOOL_VALUE;
+		kv->value->bool_value = true;
+	}
+	return kv;
+}
+
+static int attributes(struct encoder *e, const struct snap_series *s, size_t *ret_n,
+		      pb_key_value ***ret)
+{
+	*ret = allot(e, s->n_attrs * sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	for (; *ret_n < s->n_attrs; ++*ret_n) {
+		(*ret)[*ret_n] = attribute(e, s, &s->attrs[*ret_n]);
+		if (!(*ret)[*ret_n])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- data points ---- */
+
+/* A clock that was put back must not make a point end before it starts. */
+static uint64_t point_time(const struct encoder *e, uint64_t start_unix_ns)
+{
+	return e->time_unix_ns > start_unix_ns ? e->time_unix_ns : start_unix_ns;
+}
+
+static pb_number *number_point(struct encoder *e, const struct snap_metric *m,
+			       const struct snap_series *s)
+{
+	pb_number *p = message(e, &NUMBER);
+
+	if (!p || attributes(e, s, &p->n_attributes, &p->attributes) < 0)
+		return NULL;
+	if (m->metric->kind == METRIC_COUNTER) {
+		p->start_time_unix_nano = s->start_ns + e->start_offset_ns;
+		p->value_case = OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_INT;
+		p->as_int = (int64_t)s->counter;
+	} else {
+		p->value_case =
+			OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
+		p->as_double = s->gauge;
+	}
+	p->time_unix_nano = point_time(e, p->start_time_unix_nano);
+	return p;
+}
+
+/* The buckets from the first to the last that is not empty. */
+static pb_buckets *buckets(struct encoder *e, const struct hist *h)
+{
+	pb_buckets *b = message(e, &BUCKETS);
+	int first = 0, end = SN_HIST_BUCKETS;
+
+	while (end > 0 && !h->bucket[end - 1])
+		end--;
+	while (first < end && !h->bucket[first])
+		first++;
+	if (!b || first == end)
+		return b;
+	b->offset = SN_HIST_OFFSET + first;
+	b->n_bucket_counts = (size_t)(end - first);
+	b->bucket_counts = (uint64_t *)(h->bucket + first);
+	return b;
+}
+
+static pb_histogram_point *histogram_point(struct encoder *e, const struct snap_series *s)
+{
+	pb_histogram_point *p = message(e, &HISTOGRAM_POINT);
+	const struct hist *h = s->hist;
+
+	if (!p || attributes(e, s, &p->n_attributes, &p->attributes) < 0)
+		return NULL;
+	p->start_time_unix_nano = s->start_ns + e->start_offset_ns;
+	p->time_unix_nano = point_time(e, p->start_time_unix_nano);
+	p->count = hist_count(h);
+	p->_sum_case =
+		OPENTELEMETRY__PROTO__METRICS__V1__EXPONENTIAL_HISTOGRAM_DATA_POINT___SUM_SUM;
+	p->sum = (double)h->sum_ns / 1e9;
+	p->scale = SN_HIST_SCALE;
+	p->zero_count = h->zero;
+	p->zero_threshold = ldexp(1, SN_HIST_MIN_EXP);
+	p->positive = buckets(e, h);
+	if (p->count && h->min_ns <= h->max_ns) {
+		p->_min_case =
+			OPENTELEMETRY__PROTO__METRICS__V1__EXPONENTIAL_HISTOGRAM_DATA_POINT___MIN_MIN;
+		p->min = (double)h->min_ns / 1e9;
+		p->_max_case =
+			OPENTELEMETRY__PROTO__METRICS__V1__EXPONENTIAL_HISTOGRAM_DATA_POINT___MAX_MAX;
+		p->max = (double)h->max_ns / 1e9;
+	}
+	return p->positive ? p : NULL;
+}
+
+/* ---- metrics ---- */
+
+static void **points(struct encoder *e, const struct snap_metric *m, size_t first, size_t n)
+{
+	void **list = allot(e, n * sizeof(*list));
+
+	for (size_t i = 0; list && i < n; i++) {
+		const struct snap_series *s = &m->series[first + i];
+
+		list[i] = m->metric->kind == METRIC_HISTOGRAM ? (void *)histogram_point(e, s)
+							      : (void *)number_point(e, m, s);
+		if (!list[i])
+			return NULL;
+	}
+	return list;
+}
+
+static int set_sum(struct encoder *e, pb_metric *pb, void **list, size_t n)
+{
+	pb->data_case = OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_SUM;
+	pb->sum = message(e, &SUM);
+	if (!pb->sum)
+		return -ENOMEM;
+	pb->sum->aggregation_temporality = CUMULATIVE;
+	pb->sum->is_monotonic = true;
+	pb->sum->n_data_points = n;
+	pb->sum->data_points = (pb_number **)list;
+	return 0;
+}
+
+static int set_gauge(struct encoder *e, pb_metric *pb, void **list, size_t n)
+{
+	pb->data_case = OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_GAUGE;
+	pb->gauge = message(e, &GAUGE);
+	if (!pb->gauge)
+		return -ENOMEM;
+	pb->gauge->n_data_points = n;
+	pb->gauge->data_points = (pb_number **)list;
+	return 0;
+}
+
+static int set_histogram(struct encoder *e, pb_metric *pb, void **list, size_t n)
+{
+	pb->data_case = OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_EXPONENTIAL_HISTOGRAM;
+	pb->exponential_histogram = message(e, &HISTOGRAM);
+	if (!pb->exponential_histogram)
+		return -ENOMEM;
+	pb->exponential_histogram->aggregation_temporality = CUMULATIVE;
+	pb->exponential_histogram->n_data_points = n;
+	pb->exponential_histogram->data_points = (pb_histogram_point **)list;
+	return 0;
+}
+
+/* The metric with @n of its series, from @first on. */
+static pb_metric *metric(struct encoder *e, const struct snap_metric *m, size_t first, size_t n)
+{
+	pb_metric *pb = message(e, &METRIC);
+	void **list = points(e, m, first, n);
+	int r;
+
+	if (!pb || !list)
+		return NULL;
+	pb->name = BORROW(m->metric->name);
+	pb->unit = BORROW(m->metric->unit);
+	pb->description = BORROW(m->metric->description);
+	switch (m->metric->kind) {
+	case METRIC_COUNTER:
+		r = set_sum(e, pb, list, n);
+		break;
+	case METRIC_GAUGE:
+		r = set_gauge(e, pb, list, n);
+		break;
+	default:
+		r = set_histogram(e, pb, list, n);
+		break;
+	}
+	return r < 0 ? NULL : pb;
+}
+
+/* ---- resources ---- */
+
+static pb_resource *resource(struct encoder *e, const char *service)
+{
+	pb_resource *r = message(e, &RESOURCE);
+
+	if (!r)
+		return NULL;
+	r->attributes = allot(e, 3 * sizeof(*r->attributes));
+	if (!r->attributes)
+		return NULL;
+	r->attributes[r->n_attributes++] =
+		string_attribute(e, "service.name", *service ? service : e->env->service_name);
+	if (!*service)
+		r->attributes[r->n_attributes++] =
+			string_attribute(e, "service.version", SONDE_VERSION);
+	if (*e->env->host_name)
+		r->attributes[r->n_attributes++] =
+			string_attribute(e, "host.name", e->env->host_name);
+	for (size_t i = 0; i < r->n_attributes; i++) {
+		if (!r->attributes[i])
+			return NULL;
+	}
+	return r;
+}
+
+static pb_resource_metrics *resource_metrics(struct encoder *e, const char *service)
+{
+	pb_resource_metrics *rm = message(e, &RESOURCE_METRICS);
+	pb_scope_metrics *sm = message(e, &SCOPE_METRICS);
+
+	if (!rm || !sm)
+		return NULL;
+	rm->resource = resource(e, service);
+	rm->scope_metrics = allot(e, sizeof(*rm->scope_metrics));
+	sm->scope = message(e, &SCOPE);
+	sm->metrics = allot(e, e->snapshot->n_metrics * sizeof(*sm->metrics));
+	if (!rm->resource || !rm->scope_metrics || !sm->scope || !sm->metrics)
+		return NULL;
+	sm->scope->name = BORROW("sonde");
+	sm->scope->version = BORROW(SONDE_VERSION);
+	rm->scope_metrics[rm->n_scope_metrics++] = sm;
+	return rm;
+}
+
+/*
+ * Series are sorted by service within each metric: as in a merge, @at says for each metric up to
+ * where its series are done, and the smallest service that is next anywhere is the next resource.
+ */
+static const char *next_service(const struct snapshot *s, const size_t *at)
+{
+	const char *next = NULL, *service;
+
+	for (size_t i = 0; i < s->n_metrics; i++) {
+		if (at[i] == s->metrics[i].n_series)
+			continue;
+		service = s->metrics[i].series[at[i]].service;
+		if (!next || strcmp(service, next) < 0)
+			next = service;
+	}
+	return next;
+}
+
+/* Adds what each metric has of @service to @sm. */
+static int take_service(struct encoder *e, const char *service, size_t *at, pb_scope_metrics *sm)
+{
+	for (size_t i = 0; i < e->snapshot->n_metrics; i++) {
+		const struct snap_metric *m = &e->snapshot->metrics[i];
+		size_t first = at[i];
+
+		while (at[i] < m->n_series && !strcmp(m->series[at[i]].service, service))
+			at[i]++;
+		if (at[i] == first)
+			continue;
+		sm->metrics[sm->n_metrics] = metric(e, m, first, at[i] - first);
+		if (!sm->metrics[sm->n_metrics++])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int build_request(struct encoder *e, pb_request *request)
+{
+	const struct snapshot *s = e->snapshot;
+	size_t n = 0, *at = allot(e, s->n_metrics * sizeof(*at));
+	pb_resource_metrics *rm;
+	const char *service;
+
+	for (size_t i = 0; i < s->n_metrics; i++)
+		n += s->metrics[i].n_series;
+	request->resource_metrics = allot(e, n * sizeof(*request->resource_metrics));
+	if (!at || !request->resource_metrics)
+		return -ENOMEM;
+	while ((service = next_service(s, at))) {
+		rm = resource_metrics(e, service);
+		if (!rm || take_service(e, service, at, rm->scope_metrics[0]) < 0)
+			return -ENOMEM;
+		request->resource_metrics[request->n_resource_metrics++] = rm;
+	}
+	return 0;
+}
+
+/* A protobuf-c buffer that is a strbuf. */
+struct sink {
+	ProtobufCBuffer base;
+	struct strbuf *out;
+};
+
+static void sink_append(ProtobufCBuffer *b, size_t len, const uint8_t *data)
+{
+	strbuf_add(((struct sink *)b)->out, data, len);
+}
+
+int otlp_encode(const struct snapshot *s, const struct export_env *env, uint64_t start_offset_ns,
+		uint64_t time_offset_ns, struct strbuf *out)
+{
+	pb_request request =
+		OPENTELEMETRY__PROTO__COLLECTOR__METRICS__V1__EXPORT_METRICS_SERVICE_REQUEST__INIT;
+	struct sink sink = { .base = { .append = sink_append }, .out = out };
+	struct encoder e = {
+		.snapshot = s,
+		.env = env,
+		.start_offset_ns = start_offset_ns,
+		.time_unix_ns = s->time_ns + time_offset_ns,
+	};
+	int r = build_request(&e, &request);
+
+	if (r == 0)
+		protobuf_c_message_pack_to_buffer(&request.base, &sink.base);
+	free_chunks(&e);
+	return strbuf_failed(out) ? -ENOMEM : r;
+}
