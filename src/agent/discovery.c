@@ -20,6 +20,9 @@
 /* Names of all functions that the probes' wants mention. */
 #define MAX_SYMBOLS GOBIN_MAX_FUNCTIONS
 
+/* So many names are read ahead; beyond that, when their first figures come. */
+#define MAX_LOOKED 256
+
 struct file {
 	struct file_id id;
 	char path[256];
@@ -46,6 +49,8 @@ struct discovery {
 	struct plan plan;
 	struct attachment *attachments;
 	size_t n_attachments;
+	pid_t looked[MAX_LOOKED]; /* processes of Go programs that were looked at */
+	size_t n_looked;
 	bool stopped;
 };
 
@@ -120,6 +125,12 @@ static void inspect(struct discovery *d, struct file *f)
 		snprintf(f->error, sizeof(f->error), "%.*s", (int)sizeof(f->error) - 1, e.msg);
 }
 
+static void note_looked(struct discovery *d, const struct file *f, pid_t pid)
+{
+	if (f->go && d->n_looked < MAX_LOOKED)
+		d->looked[d->n_looked++] = pid;
+}
+
 static void look_at(struct discovery *d, pid_t pid)
 {
 	struct file_id id = {};
@@ -132,6 +143,7 @@ static void look_at(struct discovery *d, pid_t pid)
 	if (f) {
 		f->seen_ns = clock_boot_ns();
 		f->pid = pid;
+		note_looked(d, f, pid);
 		return;
 	}
 	f = calloc(1, sizeof(*f));
@@ -149,6 +161,7 @@ static void look_at(struct discovery *d, pid_t pid)
 	f->pid = pid;
 	f->seen_ns = clock_boot_ns();
 	inspect(d, f);
+	note_looked(d, f, pid);
 	if (!f->go) {
 		close(f->fd);
 		f->fd = -1;
@@ -305,6 +318,13 @@ void discovery_stop(struct discovery *d)
 	free(d->attachments);
 	d->attachments = NULL;
 	d->n_attachments = 0;
+}
+
+void discovery_take_looked(struct discovery *d, void (*each)(pid_t pid, void *arg), void *arg)
+{
+	for (size_t i = 0; i < d->n_looked; i++)
+		each(d->looked[i], arg);
+	d->n_looked = 0;
 }
 
 const struct plan *discovery_plan(const struct discovery *d)

@@ -35,5 +35,11 @@ void discovery_apply(struct discovery *d);
 /* Removes all attachments and makes no more. */
 void discovery_stop(struct discovery *d);
 
+/*
+ * Calls @each for the processes that were looked at since the last call and run a Go program: their
+ * names are worth reading while they live.
+ */
+void discovery_take_looked(struct discovery *d, void (*each)(pid_t pid, void *arg), void *arg);
+
 /* The plan in force: valid until the next call. */
 const struct plan *discovery_plan(const struct discovery *d);

@@ -124,14 +124,20 @@ static int start_exporters(struct run *r, struct err *e)
 static int open_server(struct run *r, struct err *e)
 {
 	const struct config *c = r->config;
-	int err;
 
 	if (strcmp(c->listen, "off") == 0)
 		return 0;
-	err = http_server_new(agent_base(r->agent), c->listen, &r->server, e);
-	if (!err)
-		log_info("figures are at http://%s/metrics", c->listen);
-	return err;
+	return http_server_new(agent_base(r->agent), c->listen, &r->server, e);
+}
+
+/* With the port that the kernel chose, if it was left to it. */
+static void tell_address(const struct run *r)
+{
+	const char *colon = strrchr(r->config->listen, ':');
+
+	if (r->server)
+		log_info("figures are at http://%.*s:%u/metrics", (int)(colon - r->config->listen),
+			 r->config->listen, http_server_port(r->server));
 }
 
 static int open_run(struct run *r, struct err *e)
@@ -190,6 +196,7 @@ static void loop(struct run *r)
 		fputs(TERMINAL_OPEN, stdout);
 		fflush(stdout);
 	}
+	tell_address(r);
 	agent_loop(r->agent);
 	if (r->screen) {
 		fputs(TERMINAL_CLOSE, stdout);

@@ -11,6 +11,7 @@
 #include "abi/abi.h"
 #include "agent/discovery.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/worker.h"
 #include "kern/map.h"
@@ -24,6 +25,9 @@ KERN_IMAGE_DECLARE(process);
 
 /* So many new programs are looked at one by one; when there are more, all of /proc is. */
 #define MAX_PIDS 256
+
+/* Names outlive their process for so long; its series are let go of much earlier. */
+#define KEEP_NAMES_NS (60 * NSEC_PER_SEC)
 
 static const struct kern_hook hooks[] = {
 	{ "exec", KERN_TIER_BTF, "sn_proc_exec", "sched_process_exec", false },
@@ -104,12 +108,20 @@ static void tell(struct tracker *t)
 	t->n_told = p->n_verdicts;
 }
 
+static void name_process(pid_t pid, void *arg)
+{
+	struct tracker *t = arg;
+
+	processes_service(t->processes, (uint32_t)pid, NULL);
+}
+
 static void looked(void *arg)
 {
 	struct tracker *t = arg;
 
 	/* The worker is between two jobs: what is its own can be read. */
 	t->busy = false;
+	discovery_take_looked(t->discovery, name_process, t);
 	tell(t);
 	if (t->ready) {
 		t->ready(t->ready_arg);
@@ -178,6 +190,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 
 	t->waiting.all = true;
 	processes_check_all(t->processes);
+	processes_forget(t->processes, clock_boot_ns() - KEEP_NAMES_NS);
 	submit(t);
 }
 

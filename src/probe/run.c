@@ -2,6 +2,7 @@
 #include "probe/run.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "kern/map.h"
+#include "world/process.h"
 
 /* A series of an ended process is let go when it has not moved for so long. */
 #define LET_GO_NS (2 * NSEC_PER_SEC)
@@ -49,6 +51,7 @@ static const struct {
 
 struct entry {
 	struct probe_entry public;
+	char service[SERVICE_NAME_MAX]; /* outlives what `processes` knows of it */
 	uint32_t tgid;
 	bool seen;
 	uint64_t changed_ns;
@@ -217,7 +220,9 @@ static void name_entry(struct probe_run *r, struct entry *en)
 	en->tgid = r->probe->tgid(en->key);
 	if (kern_map_get(r->processes_fd, &en->tgid, &known) == 0)
 		k = &known;
-	en->public.service = processes_service(r->env->processes, en->tgid, k);
+	snprintf(en->service, sizeof(en->service), "%s",
+		 processes_service(r->env->processes, en->tgid, k));
+	en->public.service = en->service;
 }
 
 static struct entry *get_entry(struct probe_run *r, const void *key)

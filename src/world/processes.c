@@ -7,11 +7,12 @@
 
 #include <uthash.h>
 
+#include "base/clock.h"
 #include "world/process.h"
 
 struct entry {
 	uint32_t tgid;
-	bool ended;
+	uint64_t ended_ns; /* boot time at which the end was noticed; 0: it runs */
 	char service[SERVICE_NAME_MAX];
 	UT_hash_handle hh;
 };
@@ -65,6 +66,12 @@ static void name_entry(const struct processes *p, struct entry *e, const struct 
 	}
 }
 
+static void note_end(const struct processes *p, struct entry *e, bool certain)
+{
+	if (!e->ended_ns && (certain || !process_alive(p->proc, (pid_t)e->tgid)))
+		e->ended_ns = clock_boot_ns();
+}
+
 const char *processes_service(struct processes *p, uint32_t tgid, const struct sn_process *known)
 {
 	struct entry *e = find(p, tgid);
@@ -76,7 +83,7 @@ const char *processes_service(struct processes *p, uint32_t tgid, const struct s
 		return "unknown";
 	e->tgid = tgid;
 	name_entry(p, e, known);
-	e->ended = !process_alive(p->proc, (pid_t)tgid);
+	note_end(p, e, false);
 	HASH_ADD(hh, p->entries, tgid, sizeof(e->tgid), e);
 	return e->service;
 }
@@ -86,7 +93,7 @@ void processes_exited(struct processes *p, uint32_t tgid)
 	struct entry *e = find(p, tgid);
 
 	if (e)
-		e->ended = true;
+		note_end(p, e, true);
 }
 
 void processes_check_all(struct processes *p)
@@ -94,7 +101,7 @@ void processes_check_all(struct processes *p)
 	struct entry *e, *next;
 
 	HASH_ITER (hh, p->entries, e, next)
-		e->ended = e->ended || !process_alive(p->proc, (pid_t)e->tgid);
+		note_end(p, e, false);
 }
 
 void processes_execed(struct processes *p, uint32_t tgid)
@@ -103,7 +110,7 @@ void processes_execed(struct processes *p, uint32_t tgid)
 
 	if (!e)
 		return;
-	e->ended = false;
+	e->ended_ns = 0;
 	name_entry(p, e, NULL);
 }
 
@@ -111,15 +118,17 @@ bool processes_ended(const struct processes *p, uint32_t tgid)
 {
 	const struct entry *e = find(p, tgid);
 
-	return e && e->ended;
+	return e ? e->ended_ns != 0 : !process_alive(p->proc, (pid_t)tgid);
 }
 
-void processes_forget(struct processes *p, uint32_t tgid)
+void processes_forget(struct processes *p, uint64_t before_ns)
 {
-	struct entry *e = find(p, tgid);
+	struct entry *e, *next;
 
-	if (!e || !e->ended)
-		return;
-	HASH_DEL(p->entries, e);
-	free(e);
+	HASH_ITER (hh, p->entries, e, next) {
+		if (!e->ended_ns || e->ended_ns >= before_ns)
+			continue;
+		HASH_DEL(p->entries, e);
+		free(e);
+	}
 }

@@ -18,7 +18,7 @@ void processes_free(struct processes *p);
 
 /*
  * The service of @tgid; @known (may be NULL) is what the kernel half remembered of it and names a
- * process that is already gone. Never NULL nor empty; valid until processes_forget().
+ * process that is already gone. Never NULL nor empty; valid until the next processes_*() call.
  */
 const char *processes_service(struct processes *p, uint32_t tgid, const struct sn_process *known);
 
@@ -29,8 +29,8 @@ void processes_check_all(struct processes *p);
 /* A new program runs under this tgid: its name is read again. */
 void processes_execed(struct processes *p, uint32_t tgid);
 
-/* Whether @tgid is known to have ended. */
+/* Whether @tgid has ended. */
 bool processes_ended(const struct processes *p, uint32_t tgid);
 
-/* Lets go of the ended ones whose series are gone. */
-void processes_forget(struct processes *p, uint32_t tgid);
+/* Forgets those that ended before @before_ns, boot time. */
+void processes_forget(struct processes *p, uint64_t before_ns);

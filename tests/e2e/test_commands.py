@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands as their users meet them: output, exit codes, one sentence for what went wrong."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import ENV, GO_VERSIONS, ROOT, SONDE, WORK, Report, go_server, running, tcp_pair
+
+OK, FAILED, WRONG_USE, NOT_PERMITTED = 0, 1, 2, 3
+
+
+def sonde(*argv, env=None, user=None):
+    done = subprocess.run([SONDE, *map(str, argv)], env={**ENV, **(env or {})}, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          user=user)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_version_list_help():
+    version = (ROOT / "VERSION").read_text().strip()
+    assert sonde("version") == (OK, f"sonde {version}\n", "")
+    assert json.loads(sonde("version", "--json")[1]) == {"version": version}
+    status, out, _ = sonde("list")
+    assert status == OK
+    for name in ("tcp.client.exchange.duration", "network.peer.address", "server.port",
+                 "http.server.request.duration", "sonde.events"):
+        assert name in out
+    listed = json.loads(sonde("list", "--json")[1])
+    assert {"tcp", "http"} <= {probe["name"] for probe in listed["probes"]}
+    status, out, _ = sonde("--help")
+    assert status == OK and "report" in out
+    for command in ("run", "report", "doctor", "plan", "list", "version"):
+        status, out, err = sonde(command, "--help")
+        assert (status, err) == (OK, "") and command in out
+
+
+@pytest.mark.parametrize("argv", [
+    ("rnu",), ("run", "--lisen", "x"), ("run", "--listen", "nowhere"), ("report", "--duration", "soon"),
+    ("report", "--tier", "best"), ("run", "--probes", "tpc"), ("run", "--otlp.endpoint", "host:1"),
+    ("plan", "--pid", "0"), ("run", "--config", "/does/not/exist"),
+])
+def test_wrong_use_gets_one_sentence(argv):
+    status, out, err = sonde(*argv)
+    assert (status, out) == (WRONG_USE, "")
+    assert err.startswith("sonde: ") and err.count("\n") == 1
+
+
+def test_without_rights():
+    for command in (("run",), ("report", "--duration", "1"), ("doctor",)):
+        status, _, err = sonde(*command, user="nobody")
+        assert status == NOT_PERMITTED
+        if command[0] != "doctor":
+            assert "sudo" in err and err.count("\n") == 1
+
+
+def test_port_taken():
+    with running(SONDE, "run", "--listen", "127.0.0.1:0") as first:
+        port = first.wait_line(r":(\d+)/metrics")[1]
+        status, _, err = sonde("run", "--listen", f"127.0.0.1:{port}")
+        assert status == FAILED
+        assert "--listen" in err and err.count("\n") == 1
+
+
+def test_doctor():
+    status, out, err = sonde("doctor")
+    assert (status, err) == (OK, "")
+    assert "probe tcp: works here" in out and "probe http: works here" in out
+    document = json.loads(sonde("doctor", "--json")[1])
+    hooks = {h["figure"]: h["tier"] for p in document["probes"] for h in p["hooks"] if h["attached"]}
+    assert {"send", "arrival", "read", "state", "close"} <= set(hooks)
+
+
+def test_report_ends_by_itself_and_by_ctrl_c(tmp_path):
+    out = tmp_path / "report.json"
+    begin = time.monotonic()
+    status, _, err = sonde("report", "tcp", "--duration", "1s", "--output", out)
+    assert status == OK and time.monotonic() - begin >= 1
+    assert Report(out.read_text()).document["duration_seconds"] >= 1
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        with running(SONDE, "report", "tcp", "--duration", "1h", "--output", out) as report:
+            report.wait_line("measuring")
+            own = tcp_pair("--exchanges", 7)
+            assert report.stop(sig) == OK
+            done = Report(out.read_text())
+            assert done.count("tcp.client.exchange.duration", "tcp_pair",
+                              server__port=own["client"]["port"]) == 7
+    assert os.listdir(tmp_path) == ["report.json"]
+
+
+def test_report_that_cannot_be_written_says_so_at_once():
+    begin = time.monotonic()
+    status, _, err = sonde("report", "--duration", "1h", "--output", "/does/not/exist/r.json")
+    assert status == FAILED and time.monotonic() - begin < 10
+    assert "/does/not/exist/r.json" in err and err.count("\n") == 1
+
+
+def test_probes_that_were_not_asked_for_are_not_there():
+    with go_server(GO_VERSIONS[-1]):
+        status, out, _ = sonde("report", "tcp", "--duration", "100ms")
+    assert status == OK
+    assert not Report(out).series("sonde.events", sonde__probe="http")
+
+
+def text_of(pid, exe):
+    """The first executable mapping of @exe in @pid, as it is in memory."""
+    for line in open(f"/proc/{pid}/maps", encoding="utf-8"):
+        fields = line.split()
+        if "x" in fields[1] and line.rstrip().endswith(str(exe)):
+            start, end = (int(x, 16) for x in fields[0].split("-"))
+            with open(f"/proc/{pid}/mem", "rb") as memory:
+                memory.seek(start)
+                return memory.read(end - start)
+    raise AssertionError("no text")
+
+
+def test_kill_leaves_nothing_behind():
+    """No breakpoint stays in the target; and the next start is clean."""
+    exe = WORK / f"gohttp-{GO_VERSIONS[-1]}"
+    with go_server(GO_VERSIONS[-1]) as (server, _):
+        before = text_of(server.pid, exe)
+        for _ in range(3):
+            with running(SONDE, "report", "--duration", "1h") as report:
+                report.wait_line("measuring")
+                assert text_of(server.pid, exe) != before
+                report.stop(signal.SIGKILL)
+            for _ in range(100):
+                if text_of(server.pid, exe) == before:
+                    break
+                time.sleep(0.05)
+            assert text_of(server.pid, exe) == before
+        assert server.process.poll() is None
+
+
+def test_privileges_are_given_up():
+    with running(SONDE, "run", "--listen", "127.0.0.1:0") as agent:
+        agent.wait_line("figures are at")
+        status = open(f"/proc/{agent.pid}/status", encoding="utf-8").read()
+        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        assert int(fields["NoNewPrivs"]) == 1
+        # BPF 39, PERFMON 38, SYS_PTRACE 19, DAC_READ_SEARCH 2; this kernel has uprobe_multi.
+        assert int(fields["CapEff"], 16) == 1 << 39 | 1 << 38 | 1 << 19 | 1 << 2
+        assert int(fields["VmRSS"].split()[0]) <= 15 * 1024
+
+
+def test_two_agents_are_both_right():
+    with running(SONDE, "report", "tcp", "--duration", "1h") as one, \
+            running(SONDE, "report", "tcp", "--duration", "1h") as other:
+        for agent in (one, other):
+            agent.wait_line("measuring")
+        own = tcp_pair("--exchanges", 33)
+        for agent in (one, other):
+            assert agent.stop() == OK
+            assert Report("\n".join(agent.out)).count(
+                "tcp.client.exchange.duration", "tcp_pair", server__port=own["client"]["port"]) == 33

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TCP exchanges against the clocks of the programs that made them."""
+import json
+import pathlib
+import socket
+import threading
+import time
+
+import pytest
+
+from conftest import WORK, measuring, running, tcp_pair
+
+CLIENT = "tcp.client.exchange.duration"
+SERVER = "tcp.server.exchange.duration"
+QUEUE = {"tcp__stage": "receive_queue"}
+
+
+def check_pair(report, own, peer):
+    """Exact counts and bytes, and durations that nest as they must."""
+    where = {"network__peer__address": peer, "server__port": own["client"]["port"]}
+    client, server = (report.one(name, "tcp_pair", **where) for name in (CLIENT, SERVER))
+    truth = own["client"]["exchange"], own["server"]["residence"]
+    assert client["count"] == truth[0]["count"]
+    assert server["count"] == truth[1]["count"]
+    # The program's clock stops around ours, and the client's exchange contains the server's.
+    assert client["sum_us"] * 1000 <= truth[0]["sum_ns"]
+    assert server["sum_us"] <= client["sum_us"]
+    assert truth[1]["sum_ns"] <= server["sum_us"] * 1000
+    for side, role in (("client", "client"), ("server", "server")):
+        queue = report.one(f"tcp.{side}.exchange.stage.duration", "tcp_pair", **where, **QUEUE)
+        assert queue["count"] == own["client"]["exchange"]["count"]
+        for direction, key in (("transmit", "sent_bytes"), ("receive", "received_bytes")):
+            assert report.one("tcp.io", "tcp_pair", **where, tcp__role=role,
+                              network__io__direction=direction)["value"] == own[side][key]
+
+
+@pytest.mark.parametrize("family,peer", [([], "127.0.0.1"), (["-6"], "::1")])
+def test_counts_bytes_and_roles(family, peer):
+    with measuring("tcp") as finish:
+        own = tcp_pair(*family, "--exchanges", 200, "--delay", 2000, "--connections", 2)
+        check_pair(finish(), own, peer)
+
+
+def test_without_delay():
+    with measuring("tcp") as finish:
+        own = tcp_pair("--exchanges", 20000)
+        check_pair(finish(), own, "127.0.0.1")
+
+
+def test_large_messages():
+    with measuring("tcp") as finish:
+        own = tcp_pair("--exchanges", 50, "--request", 300000, "--response", 1000000)
+        report = finish()
+    for side in ("client", "server"):
+        for direction, key in (("transmit", "sent_bytes"), ("receive", "received_bytes")):
+            assert report.value("tcp.io", "tcp_pair", tcp__role=side,
+                                network__io__direction=direction) == own[side][key]
+
+
+def test_receive_queue_wait():
+    with measuring("tcp") as finish:
+        own = tcp_pair("--exchanges", 100, "--read-delay", 3000)
+        report = finish()
+    check_pair(report, own, "127.0.0.1")
+    queue = report.one("tcp.server.exchange.stage.duration", "tcp_pair", **QUEUE)
+    assert own["server"]["receive_queue"]["sum_ns"] <= queue["sum_us"] * 1000
+    assert queue["sum_us"] <= report.one(SERVER, "tcp_pair")["sum_us"]
+
+
+def test_sockets_older_than_sonde(tmp_path):
+    go = tmp_path / "go"
+    with running(WORK / "tcp_pair", "--exchanges", 50, "--delay", 1000, "--wait-for", go) as pair:
+        wait_established(pair.pid)
+        with measuring("tcp") as finish:
+            go.touch()
+            assert pair.process.wait(30) == 0
+            report = finish()
+        pair.stop()
+        check_pair(report, json.loads("".join(pair.out)), "127.0.0.1")
+
+
+def wait_established(pid):
+    """Until a process has an established connection of its own."""
+    for _ in range(200):
+        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                name = str(fd.readlink())
+            except OSError:
+                continue
+            inode = name[8:-1] if name.startswith("socket:[") else None
+            for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[9] == inode and fields[3] == "01":
+                    return
+        time.sleep(0.05)
+    raise AssertionError("no connection")
+
+
+def test_quantiles_within_one_bucket():
+    with measuring("tcp") as finish:
+        own = tcp_pair("--exchanges", 500, "--delay", 3000, "--samples")
+        client = finish().one(CLIENT, "tcp_pair")
+    samples = sorted(own["client"]["exchange"]["samples_ns"])
+    buckets = client["buckets"]
+    for key, q in (("p50_us", 0.5), ("p90_us", 0.9), ("p99_us", 0.99)):
+        truth = samples[min(len(samples) - 1, int(q * len(samples)))] / 1e9
+        width = 2 ** (2 ** -buckets["scale"])
+        # Our clock runs inside the program's: allow for the 20 us of the two system calls.
+        assert (truth - 20e-6) / width <= client[key] / 1e6 <= truth * width, key
+
+
+def exchanges(n, script):
+    """One connection between two threads of this process; @script(client, server) is one turn."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    # Or Nagle's algorithm holds the second of two small sends back until the first is acknowledged.
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    port = listener.getsockname()[1]
+    listener.close()
+    for _ in range(n):
+        script(client, server)
+    client.close()
+    server.close()
+    return port
+
+
+def test_a_peek_is_no_read():
+    def turn(client, server):
+        client.sendall(b"x" * 100)
+        assert len(server.recv(100, socket.MSG_PEEK)) == 100
+        assert len(server.recv(100)) == 100
+        server.sendall(b"y" * 10)
+        assert len(client.recv(10, socket.MSG_PEEK)) == 10
+        assert len(client.recv(10)) == 10
+
+    with measuring("tcp") as finish:
+        port = exchanges(30, turn)
+        report = finish()
+    assert report.count(CLIENT, server__port=port) == 30
+    assert report.count(SERVER, server__port=port) == 30
+    assert report.value("tcp.io", server__port=port, tcp__role="server",
+                        network__io__direction="receive") == 3000
+
+
+def test_half_close():
+    """The answer comes when the connection is half gone: recorded at the read, not later."""
+    with measuring("tcp") as finish:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", port))
+            server, _ = listener.accept()
+            client.sendall(b"question")
+            client.shutdown(socket.SHUT_WR)
+            while server.recv(100):
+                pass
+            server.sendall(b"answer")
+            server.close()
+            data = b""
+            while chunk := client.recv(100):
+                data += chunk
+            assert data == b"answer"
+            client.close()
+        report = finish()
+    assert report.count(CLIENT, server__port=port) == 20
+    assert report.count(SERVER, server__port=port) == 20
+    for role, direction, n in (("client", "transmit", 8), ("client", "receive", 6),
+                               ("server", "transmit", 6), ("server", "receive", 8)):
+        assert report.value("tcp.io", server__port=port, tcp__role=role,
+                            network__io__direction=direction) == 20 * n
+
+
+def test_server_speaks_first():
+    """A banner is no exchange; the command behind it is one."""
+    with measuring("tcp") as finish:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", port))
+            server, _ = listener.accept()
+            server.sendall(b"hello")
+            client.recv(100)
+            client.sendall(b"command")
+            server.recv(100)
+            server.sendall(b"done")
+            client.recv(100)
+            client.close()
+            server.close()
+        report = finish()
+    assert report.count(CLIENT, server__port=port) == 20
+    assert report.count(SERVER, server__port=port) == 20
+
+
+def test_pipelined_requests_wait_on():
+    """The second of two requests has been there since the first was: that is its residence."""
+    def turn(client, server):
+        client.sendall(b"1")
+        threading.Event().wait(0.001)
+        client.sendall(b"2")
+        threading.Event().wait(0.001)
+        for _ in range(2):
+            server.recv(1)
+            threading.Event().wait(0.005)
+            server.sendall(b"y")
+        assert len(client.recv(2, socket.MSG_WAITALL)) == 2
+
+    with measuring("tcp") as finish:
+        port = exchanges(10, turn)
+        report = finish()
+    server = report.one(SERVER, server__port=port)
+    assert server["count"] == 20
+    # 5 ms for the first of each pair; at least 10 for the second, which waited meanwhile.
+    assert server["sum_us"] >= 10 * (5000 + 10000)
+
+
+def test_more_peers_than_series():
+    """Beyond the bound of the map totals stay right, in the overflow series."""
+    n = 6000
+    with measuring("tcp", "--max-series", "1000") as finish:
+        listener = socket.create_server(("0.0.0.0", 0))
+        port = listener.getsockname()[1]
+        for i in range(n):
+            client = socket.socket()
+            client.bind((f"127.1.{i >> 8}.{i & 255}", 0))
+            client.connect(("127.0.0.1", port))
+            server, _ = listener.accept()
+            client.sendall(b"x")
+            server.recv(10)
+            server.sendall(b"y")
+            client.recv(10)
+            client.close()
+            server.close()
+        report = finish()
+    mine = report.count(SERVER, server__port=port)
+    overflow = report.count(SERVER, otel__metric__overflow=True)
+    assert mine <= 1000
+    assert mine + overflow == n
+    assert report.fates("tcp")["aggregated_overflow"] > 0
+
+
+def test_processes_that_are_gone_have_a_name():
+    with measuring("tcp") as finish:
+        own = tcp_pair("--exchanges", 3)
+        report = finish()
+    assert report.count(CLIENT, "tcp_pair", server__port=own["client"]["port"]) == 3
+    assert not [s for s in report.series(CLIENT) if s["service"].startswith("pid ")]
