@@ -163,25 +163,34 @@ static void on_process_event(const void *data, size_t size, void *arg)
 	}
 }
 
-void tracker_drain(struct tracker *t)
+/* Without a system call as long as nothing has happened: the ring is shared memory. */
+static void drain(struct tracker *t)
 {
-	uint64_t stats[SN_STAT_MAX];
-
-	if (!t || !t->ring)
+	if (!t->ring)
 		return;
 	kern_ring_drain(t->ring);
-	if (kern_stats_read(kern_object_map(t->object, "sn_stats"), stats) == 0 &&
-	    stats[SN_STAT_DROP_RING_FULL] != t->lost) {
-		t->lost = stats[SN_STAT_DROP_RING_FULL];
+	submit(t);
+}
+
+void tracker_drain(struct tracker *t)
+{
+	uint64_t lost;
+
+	drain(t);
+	if (!t->ring || kern_stat_read(kern_object_map(t->object, "sn_stats"),
+				       SN_STAT_DROP_RING_FULL, &lost) < 0)
+		return;
+	if (lost != t->lost) {
+		t->lost = lost;
 		t->waiting.all = true;
 		processes_check_all(t->processes);
+		submit(t);
 	}
-	submit(t);
 }
 
 static void on_drain(evutil_socket_t fd, short what, void *arg)
 {
-	tracker_drain(arg);
+	drain(arg);
 }
 
 static void on_scan(evutil_socket_t fd, short what, void *arg)

@@ -24,7 +24,7 @@ int tracker_new(struct event_base *base, struct worker *w, struct inspector *ins
 /* Calls @ready once, when the programs that ran at the start have been looked at and attached to. */
 void tracker_on_ready(struct tracker *t, void (*ready)(void *arg), void *arg);
 
-/* Takes in all events that are waiting. NULL is fine. */
+/* Takes in all events that are waiting, and makes up for those that were lost. */
 void tracker_drain(struct tracker *t);
 
 /* Asks the worker to remove all attachments; they are gone when it is freed. NULL is fine. */

@@ -56,24 +56,39 @@ int kern_map_walk(int fd, size_t key_size, size_t value_size,
 	return 0;
 }
 
-int kern_stats_read(int fd, uint64_t totals[SN_STAT_MAX])
+static int sum_stat(int fd, uint32_t stat, uint64_t *per_cpu, int n_cpus, uint64_t *total)
 {
-	int n_cpus = libbpf_num_possible_cpus();
+	int r = bpf_map_lookup_elem(fd, &stat, per_cpu);
+
+	if (r < 0)
+		return r;
+	*total = 0;
+	for (int cpu = 0; cpu < n_cpus; cpu++)
+		*total += per_cpu[cpu];
+	return 0;
+}
+
+static int read_stats(int fd, uint32_t first, uint32_t end, uint64_t *totals)
+{
+	int n_cpus = libbpf_num_possible_cpus(), r = 0;
 	cleanup(cleanup_free) uint64_t *per_cpu = NULL;
-	int r;
 
 	if (n_cpus < 0)
 		return n_cpus;
 	per_cpu = calloc((size_t)n_cpus, sizeof(*per_cpu));
 	if (!per_cpu)
 		return -ENOMEM;
-	for (uint32_t stat = 0; stat < SN_STAT_MAX; stat++) {
-		r = bpf_map_lookup_elem(fd, &stat, per_cpu);
-		if (r < 0)
-			return r;
-		totals[stat] = 0;
-		for (int cpu = 0; cpu < n_cpus; cpu++)
-			totals[stat] += per_cpu[cpu];
-	}
-	return 0;
+	for (uint32_t stat = first; !r && stat < end; stat++)
+		r = sum_stat(fd, stat, per_cpu, n_cpus, &totals[stat - first]);
+	return r;
+}
+
+int kern_stat_read(int fd, enum sn_stat stat, uint64_t *total)
+{
+	return read_stats(fd, stat, stat + 1, total);
+}
+
+int kern_stats_read(int fd, uint64_t totals[SN_STAT_MAX])
+{
+	return read_stats(fd, 0, SN_STAT_MAX, totals);
 }

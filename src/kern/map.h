@@ -21,5 +21,6 @@ int kern_map_walk(int fd, size_t key_size, size_t value_size,
 		  int (*each)(const void *key, const void *value, void *arg), void *arg,
 		  struct err *e);
 
-/* Sums the per-CPU counters of a "sn_stats" map into @totals. */
+/* Sums the per-CPU counters of a "sn_stats" map: one of them, or all. */
+int kern_stat_read(int fd, enum sn_stat stat, uint64_t *total);
 int kern_stats_read(int fd, uint64_t totals[SN_STAT_MAX]);

@@ -210,7 +210,8 @@ static bool is_overflow_key(const struct probe *p, const void *key)
 
 static void name_entry(struct probe_run *r, struct entry *en)
 {
-	struct sn_process known, *k = NULL;
+	char comm[SN_COMM_LEN + 1] = {};
+	struct sn_process known;
 
 	en->public.overflow = is_overflow_key(r->probe, en->key);
 	if (en->public.overflow) {
@@ -219,9 +220,9 @@ static void name_entry(struct probe_run *r, struct entry *en)
 	}
 	en->tgid = r->probe->tgid(en->key);
 	if (kern_map_get(r->processes_fd, &en->tgid, &known) == 0)
-		k = &known;
+		memcpy(comm, known.comm, SN_COMM_LEN);
 	snprintf(en->service, sizeof(en->service), "%s",
-		 processes_service(r->env->processes, en->tgid, k));
+		 processes_service(r->env->processes, en->tgid, comm));
 	en->public.service = en->service;
 }
 

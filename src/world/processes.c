@@ -52,15 +52,15 @@ static struct entry *find(const struct processes *p, uint32_t tgid)
 	return e;
 }
 
-static void name_entry(const struct processes *p, struct entry *e, const struct sn_process *known)
+static void name_entry(const struct processes *p, struct entry *e, const char *comm)
 {
 	char service[SERVICE_NAME_MAX];
 
 	if (process_service_name(p->proc, (pid_t)e->tgid, service) == 0 && service[0]) {
 		memcpy(e->service, service, sizeof(e->service));
 	} else if (!e->service[0]) {
-		if (known && known->comm[0])
-			snprintf(e->service, sizeof(e->service), "%.*s", SN_COMM_LEN, known->comm);
+		if (comm && comm[0])
+			snprintf(e->service, sizeof(e->service), "%s", comm);
 		else
 			snprintf(e->service, sizeof(e->service), "pid %u", e->tgid);
 	}
@@ -72,7 +72,7 @@ static void note_end(const struct processes *p, struct entry *e, bool certain)
 		e->ended_ns = clock_boot_ns();
 }
 
-const char *processes_service(struct processes *p, uint32_t tgid, const struct sn_process *known)
+const char *processes_service(struct processes *p, uint32_t tgid, const char *comm)
 {
 	struct entry *e = find(p, tgid);
 
@@ -82,7 +82,7 @@ const char *processes_service(struct processes *p, uint32_t tgid, const struct s
 	if (!e)
 		return "unknown";
 	e->tgid = tgid;
-	name_entry(p, e, known);
+	name_entry(p, e, comm);
 	note_end(p, e, false);
 	HASH_ADD(hh, p->entries, tgid, sizeof(e->tgid), e);
 	return e->service;

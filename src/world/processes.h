@@ -4,8 +4,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "abi/abi.h"
-
 /*
  * The processes that appear in series, by tgid, with the service each belongs to. A name is read
  * from /proc when it is first asked for and kept after the process has ended, until it is forgotten.
@@ -17,10 +15,10 @@ struct processes *processes_new(const char *proc);
 void processes_free(struct processes *p);
 
 /*
- * The service of @tgid; @known (may be NULL) is what the kernel half remembered of it and names a
+ * The service of @tgid; @comm (NULL if not known) is what the kernel half remembered and names a
  * process that is already gone. Never NULL nor empty; valid until the next processes_*() call.
  */
-const char *processes_service(struct processes *p, uint32_t tgid, const struct sn_process *known);
+const char *processes_service(struct processes *p, uint32_t tgid, const char *comm);
 
 /* An exit was seen; or: some may have been missed, look at all of them. */
 void processes_exited(struct processes *p, uint32_t tgid);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#pragma once
+
+/*
+ * What tcp.bpf.c knows of a socket, where it keeps that, and how it gets from there into a series.
+ * The exchanges themselves, what the hooks do with all this, are in tcp.bpf.c.
+ */
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lib/process.bpf.h"
+#include "lib/record.bpf.h"
+#include "lib/seq.bpf.h"
+
+/*
+ * Set before loading. State lives in socket storage, unless the kernel has none for tracing
+ * programs (before 5.11) or one of the hooks is a kprobe (which may not use it): then in a hash.
+ */
+const volatile bool sn_use_hash = false;
+
+enum phase { IDLE, SENT, READ };
+
+/* What we remember of a socket. Written by its owner's calls and by the arrival of its segments. */
+struct sn_tcp_sock {
+	__u64 sent;	    /* start of the last send */
+	__u64 arrived;	    /* of the oldest byte not yet read; 0: none is waiting */
+	__u64 arrived_last; /* of the newest segment */
+	__u64 request;	    /* arrival of the oldest byte of the run being read; 0: unknown */
+	__u64 read;	    /* first read of that run */
+	__u32 tx_seq;	    /* write_seq up to which sent bytes are in a series */
+	__u32 rx_seq;	    /* copied_seq that the last read left */
+	__u32 rx_pending;   /* bytes read and not yet in a series */
+	__u8 phase;
+	__u8 tx_closed; /* write_seq counts no bytes: before the handshake, or our FIN is out */
+	__u8 ready;	/* key is filled in */
+	__u8 pad;
+	struct sn_tcp_key key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sn_tcp_sock);
+} sn_tcp_storage SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct sn_tcp_sock);
+} sn_tcp_hash SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct sn_tcp_key);
+	__type(value, struct sn_tcp_value);
+} sn_tcp_series SEC(".maps");
+
+/* Ports that had a listener when sonde started: the server's end of the sockets that were there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct sn_tcp_listen_key);
+	__type(value, __u8);
+} sn_tcp_listen SEC(".maps");
+
+static const struct sn_tcp_value zero_value;
+static const struct sn_tcp_sock zero_sock;
+static const struct sn_tcp_key overflow_key[] = {
+	[SN_TCP_UNKNOWN] = { .role = SN_TCP_UNKNOWN },
+	[SN_TCP_CLIENT] = { .role = SN_TCP_CLIENT },
+	[SN_TCP_SERVER] = { .role = SN_TCP_SERVER },
+};
+
+/* Bytes are put into their series with each exchange, and at the latest when so many have come. */
+#define FLUSH_BYTES (64 * 1024)
+
+/* The fields of a socket that every hook looks at. */
+struct view {
+	struct sock *sk;
+	__u32 rcv_nxt, copied_seq, write_seq;
+	__u8 shutdown;
+};
+
+/*
+ * Reads @sk into @v; false if it is no TCP socket. Programs that get their socket as a BTF pointer
+ * (@typed) read it with plain loads; kprobes have to ask for a copy of each field.
+ */
+static __always_inline bool view_sock(struct view *v, struct sock *sk, const bool typed)
+{
+	struct tcp_sock *tp;
+
+	v->sk = sk;
+	if (typed) {
+		tp = (struct tcp_sock *)bpf_skc_to_tcp_sock(sk);
+		if (!tp)
+			return false;
+		v->rcv_nxt = tp->rcv_nxt;
+		v->copied_seq = tp->copied_seq;
+		v->write_seq = tp->write_seq;
+		v->shutdown = tp->inet_conn.icsk_inet.sk.sk_shutdown;
+		return true;
+	}
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
+	    BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
+		return false;
+	tp = (struct tcp_sock *)sk;
+	v->rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
+	v->copied_seq = BPF_CORE_READ(tp, copied_seq);
+	v->write_seq = BPF_CORE_READ(tp, write_seq);
+	v->shutdown = BPF_CORE_READ(sk, sk_shutdown);
+	return true;
+}
+
+static __always_inline __u32 bytes_copied(const struct view *v)
+{
+	return sn_seq_copied(v->rcv_nxt, v->copied_seq, v->shutdown & RCV_SHUTDOWN);
+}
+
+static __always_inline __u32 bytes_waiting(const struct view *v)
+{
+	return sn_seq_waiting(v->rcv_nxt, v->copied_seq, v->shutdown & RCV_SHUTDOWN);
+}
+
+static __always_inline struct sn_tcp_sock *sock_state(struct sock *sk, const bool typed,
+						      bool create)
+{
+	__u64 key = (__u64)sk;
+	struct sn_tcp_sock *st;
+
+	if (!sn_use_hash && typed)
+		return bpf_sk_storage_get(&sn_tcp_storage, sk, NULL,
+					  create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	st = bpf_map_lookup_elem(&sn_tcp_hash, &key);
+	if (st || !create)
+		return st;
+	if (bpf_map_update_elem(&sn_tcp_hash, &key, &zero_sock, BPF_NOEXIST))
+		sn_count(SN_STAT_STATE_FULL);
+	return bpf_map_lookup_elem(&sn_tcp_hash, &key);
+}
+
+/*
+ * Fills in who talks to whom. @role is known when we saw the handshake; a socket that is older than
+ * sonde is a server's if its local port had a listener when sonde started.
+ */
+static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct view *v, __u8 role)
+{
+	struct sock_common *skc = &v->sk->__sk_common;
+	__u16 port = BPF_CORE_READ(skc, skc_num);
+
+	if (role == SN_TCP_UNKNOWN) {
+		struct sn_tcp_listen_key listen = {
+			.netns = BPF_CORE_READ(skc, skc_net.net, ns.inum),
+			.port = port,
+		};
+
+		role = bpf_map_lookup_elem(&sn_tcp_listen, &listen) ? SN_TCP_SERVER : SN_TCP_CLIENT;
+	}
+	if (role == SN_TCP_CLIENT)
+		port = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
+	if (BPF_CORE_READ(skc, skc_family) == AF_INET6) {
+		BPF_CORE_READ_INTO((struct in6_addr *)st->key.peer, skc, skc_v6_daddr);
+	} else {
+		*(__u32 *)&st->key.peer[8] = bpf_htonl(0xffff);
+		*(__u32 *)&st->key.peer[12] = BPF_CORE_READ(skc, skc_daddr);
+	}
+	st->key.port = port;
+	st->key.role = role;
+	st->ready = true;
+}
+
+/* From here on sequence numbers are bytes: the connection stands, or stood before we came. */
+static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view *v)
+{
+	st->tx_seq = v->write_seq;
+	st->rx_seq = bytes_copied(v);
+	st->tx_closed = false;
+}
+
+static __always_inline struct sn_tcp_sock *sock_known(const struct view *v, const bool typed)
+{
+	struct sn_tcp_sock *st = sock_state(v->sk, typed, true);
+
+	if (st && !st->ready) {
+		sock_identify(st, v, SN_TCP_UNKNOWN);
+		sock_open(st, v);
+	}
+	return st;
+}
+
+/* The series of @st; when it is new, its owner is remembered by name. */
+static __always_inline struct sn_tcp_value *sock_series(struct sn_tcp_sock *st, bool *overflow)
+{
+	struct sn_tcp_key key = st->key;
+	struct sn_tcp_value *value;
+	bool is_new = false;
+
+	value = sn_series(&sn_tcp_series, &key, &zero_value,
+			  &overflow_key[key.role == SN_TCP_SERVER ? SN_TCP_SERVER : SN_TCP_CLIENT],
+			  &is_new, overflow);
+	if (is_new)
+		sn_remember_process(key.tgid);
+	return value;
+}
+
+/* Moves the bytes that @st has seen since the last time into @value. */
+static __always_inline void flush_bytes(struct sn_tcp_sock *st, struct sn_tcp_value *value,
+					__u32 write_seq)
+{
+	__u32 tx = st->tx_closed ? 0 : write_seq - st->tx_seq;
+
+	if (tx)
+		__sync_fetch_and_add(&value->tx_bytes, tx);
+	if (st->rx_pending)
+		__sync_fetch_and_add(&value->rx_bytes, st->rx_pending);
+	st->tx_seq += tx;
+	st->rx_pending = 0;
+}
+
+/*
+ * Records what is known of an exchange in one visit to its series: its duration if it has one
+ * (@exchange), the wait of its bytes in the receive queue if their arrival was seen.
+ */
+static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, bool exchange, __u64 ns)
+{
+	__u64 n = exchange + !!st->request;
+	struct sn_tcp_value *value;
+	bool overflow = false;
+
+	if (!n)
+		return;
+	value = sock_series(st, &overflow);
+	if (value) {
+		flush_bytes(st, value, write_seq);
+		if (exchange)
+			sn_hist_record(&value->exchange, ns);
+		if (st->request)
+			sn_hist_record(&value->receive_queue, st->read - st->request);
+	}
+	sn_count_recorded(value, overflow, n);
+}
+
+/* Bytes alone, for what is not made of exchanges. */
+static __always_inline void record_bytes(struct sn_tcp_sock *st, __u32 write_seq)
+{
+	struct sn_tcp_value *value;
+	bool overflow = false;
+
+	value = sock_series(st, &overflow);
+	if (value)
+		flush_bytes(st, value, write_seq);
+}

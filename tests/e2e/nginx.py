@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's nginx, unpacked, on a port of its own: for tests and benches."""
+import contextlib
+import socket
+
+from conftest import ROOT, running
+
+NGINX = ROOT / ".deps/test/nginx"
+
+
+@contextlib.contextmanager
+def nginx_server(folder, log=True):
+    """Serves 1 KiB at every path below @folder; yields (port, process). @log: folder/access.log."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (folder / "index.html").write_text("x" * 1024)
+    config = folder / "nginx.conf"
+    config.write_text(f"""
+daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log {f'{folder}/access.log' if log else 'off'};
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; keepalive_requests 100000000;
+    server {{ listen 127.0.0.1:{port}; root {folder}; location / {{ try_files /index.html =404; }} }}
+}}
+""")
+    folder.chmod(0o755)
+    libraries = ":".join(str(p.parent) for p in NGINX.glob("usr/lib/*/lib*.so*"))
+    with running(NGINX / "usr/sbin/nginx", "-p", folder, "-c", config, "-g", "user root;",
+                 env={"LD_LIBRARY_PATH": libraries}) as server:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.process.poll() is None, server.lines
+        yield port, server
+        server.stop(3)  # SIGQUIT ends its worker too
