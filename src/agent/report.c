@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@ struct report {
 	struct agent *agent;
 	struct event *timer;
 	uint64_t end_ns; /* 0: until interrupted */
+	int output;
 };
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -76,37 +79,45 @@ static int measure(struct report *r, struct err *e)
 	return 0;
 }
 
-static int write_all(FILE *f, const struct strbuf *doc)
+/*
+ * Opened before anything is measured: whether there is a place for the result is known then, and the
+ * rights to write into other users' folders are not yet given up. What the file held stays until the
+ * document is there to take its place. Devices, pipes and links are written to as they are.
+ */
+static int open_output(struct report *r, struct err *e)
 {
-	if (fwrite(strbuf_str(doc), 1, doc->len, f) != doc->len || fflush(f) != 0)
+	const char *path = r->config->output;
+
+	if (strcmp(path, "-") == 0)
+		r->output = dup(STDOUT_FILENO);
+	else
+		r->output = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+	if (r->output < 0)
+		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* Empties @fd if it is a file that we opened: standard output may hold what is not ours. */
+static int make_room(int fd, bool ours)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || (ours && S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0))
 		return -errno;
 	return 0;
 }
 
-/* The document is written beside its place and moved there whole. */
-static int write_file(const char *path, const struct strbuf *doc, struct err *e)
+static int write_document(int fd, const char *data, size_t len)
 {
-	char temporary[4096];
-	FILE *f;
-	int r;
+	while (len) {
+		ssize_t n = write(fd, data, len);
 
-	if (strcmp(path, "-") == 0) {
-		r = write_all(stdout, doc);
-		return r < 0 ? err_set(e, r, "cannot write to standard output: %s", strerror(-r))
-			     : 0;
-	}
-	snprintf(temporary, sizeof(temporary), "%s.%d.part", path, getpid());
-	f = fopen(temporary, "we");
-	if (!f)
-		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
-	r = write_all(f, doc);
-	if (fclose(f) != 0 && !r)
-		r = -errno;
-	if (!r && rename(temporary, path) < 0)
-		r = -errno;
-	if (r < 0) {
-		unlink(temporary);
-		return err_set(e, r, "cannot write %s: %s", path, strerror(-r));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
 	}
 	return 0;
 }
@@ -119,41 +130,25 @@ static int write_report(struct report *r, struct err *e)
 
 	if (s)
 		err = json_encode(s, clock_wall_ns(s->time_ns), &doc);
+	if (!err)
+		err = make_room(r->output, strcmp(r->config->output, "-") != 0);
+	if (!err)
+		err = write_document(r->output, strbuf_str(&doc), doc.len);
 	if (err < 0)
-		err_set(e, err, "out of memory");
-	else
-		err = write_file(r->config->output, &doc, e);
+		err_set(e, err, "cannot write %s: %s", r->config->output, strerror(-err));
 	strbuf_done(&doc);
 	snapshot_free(s);
 	return err;
 }
 
-/* Before measuring for an hour: whether the result will have a place to go to. */
-static int check_output(const char *path, struct err *e)
-{
-	char dir[4096];
-	char *slash;
-
-	if (strcmp(path, "-") == 0)
-		return 0;
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash)
-		slash[slash == dir] = '\0';
-	if (access(slash ? dir : ".", W_OK) < 0)
-		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
-	return 0;
-}
-
 enum exit_status command_report(const struct config *c)
 {
-	struct report r = { .config = c };
+	struct report r = { .config = c, .output = -1 };
 	uint64_t unaccounted = 0;
 	struct err e = {};
 	int err;
 
-	err = check_output(c->output, &e);
-	if (err < 0) {
+	if (open_output(&r, &e) < 0) {
 		log_error("%s", e.msg);
 		return STATUS_FAILED;
 	}
@@ -172,6 +167,7 @@ enum exit_status command_report(const struct config *c)
 		log_error("%llu events are in no figure: this is a bug in sonde",
 			  (unsigned long long)unaccounted);
 	agent_free(r.agent);
+	close(r.output);
 	if (err < 0)
 		return status_of(err);
 	return unaccounted ? STATUS_FAILED : STATUS_OK;

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import time
 
@@ -89,6 +90,36 @@ def test_report_ends_by_itself_and_by_ctrl_c(tmp_path):
             assert done.count("tcp.client.exchange.duration", "tcp_pair",
                               server__port=own["client"]["port"]) == 7
     assert os.listdir(tmp_path) == ["report.json"]
+
+
+def test_report_into_what_is_no_file(tmp_path):
+    """A device, a pipe or a link is written to, and never replaced by a file."""
+    null, link, real = tmp_path / "null", tmp_path / "link", tmp_path / "real"
+    os.mknod(null, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    real.write_text("old")
+    link.symlink_to(real)
+    assert sonde("report", "tcp", "--duration", "100ms", "--output", null)[0] == OK
+    assert stat.S_ISCHR(null.stat().st_mode)
+    assert sonde("report", "tcp", "--duration", "100ms", "--output", link)[0] == OK
+    assert link.is_symlink() and Report(real.read_text())
+    with open(real, "w", encoding="utf-8") as log:
+        log.write("mine\n")
+        log.flush()
+        subprocess.run([SONDE, "report", "tcp", "--duration", "100ms"], env=ENV, stdout=log, check=True)
+    assert real.read_text().startswith("mine\n{")
+    piped = subprocess.run([SONDE, "report", "tcp", "--duration", "100ms", "--output", "/dev/stdout"],
+                           env=ENV, stdout=subprocess.PIPE, check=True)
+    assert Report(piped.stdout)
+
+
+def test_report_into_the_folder_of_another_user(tmp_path):
+    """As with sudo: the rights to write there are given up before the document is written."""
+    os.chown(tmp_path, 65534, 65534)
+    tmp_path.chmod(0o755)
+    assert sonde("report", "tcp", "--duration", "100ms", "--output", tmp_path / "r.json")[0] == OK
+    (tmp_path / "r.json").write_text("x" * 1000000)
+    assert sonde("report", "tcp", "--duration", "100ms", "--output", tmp_path / "r.json")[0] == OK
+    assert Report((tmp_path / "r.json").read_text())
 
 
 def test_report_that_cannot_be_written_says_so_at_once():
