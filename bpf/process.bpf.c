@@ -17,7 +17,11 @@ struct {
 	__uint(max_entries, 64 * 1024);
 } sn_events SEC(".maps");
 
-static __always_inline int ship(__u32 type, __u32 tgid)
+/*
+ * A new program wakes user space, which wants to look at it before it serves its first request; next
+ * to an exec, a wakeup costs nothing. An end can wait for the next look.
+ */
+static __always_inline int ship(__u32 type, __u32 tgid, __u64 flags)
 {
 	struct sn_process_event *event = bpf_ringbuf_reserve(&sn_events, sizeof(*event), 0);
 
@@ -29,7 +33,7 @@ static __always_inline int ship(__u32 type, __u32 tgid)
 	}
 	event->type = type;
 	event->tgid = tgid;
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(event, flags);
 	sn_count(SN_STAT_SHIPPED);
 	return 0;
 }
@@ -37,7 +41,7 @@ static __always_inline int ship(__u32 type, __u32 tgid)
 SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(sn_proc_exec)
 {
-	return ship(SN_PROCESS_EXEC, bpf_get_current_pid_tgid() >> 32);
+	return ship(SN_PROCESS_EXEC, bpf_get_current_pid_tgid() >> 32, 0);
 }
 
 SEC("?tp_btf/sched_process_exit")
@@ -46,5 +50,5 @@ int BPF_PROG(sn_proc_exit)
 	__u64 id = bpf_get_current_pid_tgid();
 
 	/* One event a process, not one a thread: its leader's. */
-	return (__u32)id == id >> 32 ? ship(SN_PROCESS_EXIT, id >> 32) : 0;
+	return (__u32)id == id >> 32 ? ship(SN_PROCESS_EXIT, id >> 32, BPF_RB_NO_WAKEUP) : 0;
 }

@@ -89,7 +89,7 @@ static void draw(struct run *r, const struct snapshot *now)
 	strbuf_done(&out);
 }
 
-/* Once a second, so that losses are noticed and ended processes let go with nobody reading. */
+/* Also with nobody reading: losses are to be noticed, and ended processes to be let go of. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct run *r = arg;
@@ -142,7 +142,8 @@ static void tell_address(const struct run *r)
 
 static int open_run(struct run *r, struct err *e)
 {
-	const struct timeval second = { .tv_sec = 1 }, soon = { .tv_usec = 200000 };
+	const struct timeval every = { .tv_sec = isatty(STDOUT_FILENO) ? 1 : 5 };
+	const struct timeval soon = { .tv_usec = 200000 };
 	const struct config *c = r->config;
 	int err;
 
@@ -171,7 +172,7 @@ static int open_run(struct run *r, struct err *e)
 	if (err)
 		return err;
 	r->timer = event_new(agent_base(r->agent), -1, EV_PERSIST, on_tick, r);
-	if (!r->timer || event_add(r->timer, &second) < 0 ||
+	if (!r->timer || event_add(r->timer, &every) < 0 ||
 	    event_base_once(agent_base(r->agent), -1, EV_TIMEOUT, on_tick, r, &soon) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;

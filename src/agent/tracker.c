@@ -47,7 +47,7 @@ struct tracker {
 	struct kern_object *object;
 	struct kern_hook_state states[ARRAY_SIZE(hooks)];
 	struct kern_ring *ring;
-	struct event *drain_timer, *scan_timer;
+	struct event *ring_event, *pause_timer, *scan_timer;
 	uint64_t lost;
 	struct pids waiting; /* for the next job */
 	struct pids job;     /* the worker's while busy */
@@ -188,9 +188,23 @@ void tracker_drain(struct tracker *t)
 	}
 }
 
-static void on_drain(evutil_socket_t fd, short what, void *arg)
+/* However many programs begin, we wake for them fifty times a second at most. */
+static void on_ring(evutil_socket_t fd, short what, void *arg)
 {
-	drain(arg);
+	static const struct timeval pause = { .tv_usec = 20000 };
+	struct tracker *t = arg;
+
+	drain(t);
+	event_del(t->ring_event);
+	event_add(t->pause_timer, &pause);
+}
+
+static void on_pause(evutil_socket_t fd, short what, void *arg)
+{
+	struct tracker *t = arg;
+
+	drain(t);
+	event_add(t->ring_event, NULL);
 }
 
 static void on_scan(evutil_socket_t fd, short what, void *arg)
@@ -203,21 +217,8 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	submit(t);
 }
 
-static struct event *add_timer(struct event_base *base, unsigned int ms, event_callback_fn fn,
-			       struct tracker *t)
-{
-	const struct timeval every = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-	struct event *ev = event_new(base, -1, EV_PERSIST, fn, t);
-
-	if (ev && event_add(ev, &every) < 0) {
-		event_free(ev);
-		return NULL;
-	}
-	return ev;
-}
-
 /* Without its events, the walk over /proc still finds every process, only later. */
-static int open_events(struct tracker *t, struct err *e)
+static int open_events(struct tracker *t, struct event_base *base, struct err *e)
 {
 	static const struct kern_image image = KERN_IMAGE(process);
 	int r = kern_object_open(&image, &t->object, e);
@@ -227,6 +228,13 @@ static int open_events(struct tracker *t, struct err *e)
 	if (!r)
 		r = kern_ring_open(kern_object_map(t->object, "sn_events"), on_process_event, t,
 				   &t->ring, e);
+	if (!r) {
+		t->ring_event =
+			event_new(base, kern_ring_fd(t->ring), EV_READ | EV_PERSIST, on_ring, t);
+		t->pause_timer = evtimer_new(base, on_pause, t);
+		if (!t->ring_event || !t->pause_timer || event_add(t->ring_event, NULL) < 0)
+			r = err_set(e, -ENOMEM, "out of memory");
+	}
 	if (!r)
 		r = kern_hooks_attach(t->object, hooks, ARRAY_SIZE(hooks), KERN_TIER_AUTO,
 				      t->states, e);
@@ -237,6 +245,7 @@ int tracker_new(struct event_base *base, struct worker *w, struct inspector *ins
 		struct processes *processes, struct probe_run *const *runs, struct tracker **ret,
 		struct err *e)
 {
+	const struct timeval every = { .tv_sec = 10 };
 	struct tracker *t = calloc(1, sizeof(*t));
 
 	if (!t)
@@ -244,13 +253,12 @@ int tracker_new(struct event_base *base, struct worker *w, struct inspector *ins
 	t->worker = w;
 	t->processes = processes;
 	t->discovery = discovery_new("/proc", inspector, runs);
-	t->drain_timer = add_timer(base, 50, on_drain, t);
-	t->scan_timer = add_timer(base, 10000, on_scan, t);
-	if (!t->discovery || !t->drain_timer || !t->scan_timer) {
+	t->scan_timer = event_new(base, -1, EV_PERSIST, on_scan, t);
+	if (!t->discovery || !t->scan_timer || event_add(t->scan_timer, &every) < 0) {
 		tracker_free(t);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	if (open_events(t, e) != 0)
+	if (open_events(t, base, e) != 0)
 		log_warn("new programs are found by a look at /proc every ten seconds only: %s",
 			 e->msg);
 	/* The events are on: what starts from now on is not missed by the first walk. */
@@ -283,16 +291,20 @@ void tracker_stop(struct tracker *t)
 
 void tracker_free(struct tracker *t)
 {
+	struct event *events[3];
+
 	if (!t)
 		return;
+	events[0] = t->ring_event;
+	events[1] = t->pause_timer;
+	events[2] = t->scan_timer;
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i])
+			event_free(events[i]);
 	kern_hooks_detach(t->states, ARRAY_SIZE(hooks));
 	kern_ring_close(t->ring);
 	kern_object_close(t->object);
 	discovery_free(t->discovery);
 	free(t->told);
-	if (t->drain_timer)
-		event_free(t->drain_timer);
-	if (t->scan_timer)
-		event_free(t->scan_timer);
 	free(t);
 }

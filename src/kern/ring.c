@@ -49,6 +49,11 @@ void kern_ring_close(struct kern_ring *r)
 	free(r);
 }
 
+int kern_ring_fd(const struct kern_ring *r)
+{
+	return ring_buffer__epoll_fd(r->rb);
+}
+
 int kern_ring_drain(struct kern_ring *r)
 {
 	return ring_buffer__consume(r->rb);
