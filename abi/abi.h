@@ -101,25 +101,32 @@ struct sn_http_key {
 	__u8 scheme; /* enum sn_http_scheme */
 };
 
-/* A request in progress, by the address of its net/http.response: heap objects do not move. */
+/*
+ * A goroutine that serves requests. All requests of a connection have the same, so its entry is made
+ * once, is found in the cache, and is taken away by user space when it has been idle for long. The
+ * runtime never frees a g, but uses it again: what an entry says is checked against the *response.
+ */
 struct sn_http_start_key {
-	__u64 response;
+	__u64 g; /* address of the runtime.g */
 	__u32 tgid;
 	__u32 pad;
 };
 
 /*
- * What is remembered of it. User space looks at nothing but the time; the rest is where the programs
+ * Its request in progress. User space looks at nothing but the times; the rest is where the programs
  * put what they read, because their stack must stay small.
  */
 struct sn_http_start {
-	__u64 began;
-	__u64 address; /* of the *Request */
-	__u64 word;    /* what was read last */
+	__u64 began;	/* boot time; 0: between two requests */
+	__u64 used;	/* boot time of the last begin or end */
+	__u64 response; /* address of the net/http.response */
+	__u64 request;	/* address of its *Request */
+	__u64 head[6];	/* the first words of the *Request */
+	__u64 word;	/* what was read last */
 	struct sn_http_key key;
 };
 
-_Static_assert(sizeof(struct sn_http_start) == 32, "abi: sn_http_start");
+_Static_assert(sizeof(struct sn_http_start) == 96, "abi: sn_http_start");
 _Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
 _Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
 _Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");

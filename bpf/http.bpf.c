@@ -4,8 +4,8 @@
  *
  * A request begins at serverHandler.ServeHTTP and ends at (*response).finishRequest, both at the
  * first cheap instruction behind the stack check, where the arguments are still in their registers
- * (elf/site.h). Everything that is reported hangs from the *response: it keeps the request alive and,
- * being a heap object, does not move.
+ * (elf/site.h). Both run on the goroutine of the connection. Everything that is reported hangs from the
+ * *response and the *Request: heap objects, which do not move.
  *
  * Programs here run in the probed process and can be preempted: their stack stays below 64 bytes (a
  * larger one is per CPU on 6.13 and newer, and a second program would run over it), and what they
@@ -22,7 +22,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Requests in progress. One that never ends (a panic, a hijacked connection) is aged out. */
+/* A request that never ends (a panic, a hijacked connection) is aged out by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
@@ -38,6 +38,7 @@ struct {
 } sn_http_series SEC(".maps");
 
 static const struct sn_hist zero_hist;
+static const struct sn_http_start zero_start;
 static const struct sn_http_key overflow_key;
 
 /*
@@ -45,12 +46,12 @@ static const struct sn_http_key overflow_key;
  * eight toolchains (docs/probes/http.md). The status has two places, hence two programs: a table by
  * file would need attach cookies, which kernels before 5.15 lack.
  */
-#define REQUEST_METHOD	    0
-#define REQUEST_PROTO_MAJOR 40
 #define REQUEST_TLS	    208
-#define RESPONSE_REQ	    8
 #define RESPONSE_STATUS	    120 /* Go 1.19 to 1.26 */
 #define RESPONSE_STATUS_127 128 /* Go 1.27 */
+
+/* Words of the head of a Request: Method (string), URL, Proto (string), ProtoMajor. */
+enum { HEAD_METHOD = 0, HEAD_METHOD_LEN = 1, HEAD_PROTO_MAJOR = 5 };
 
 static __always_inline void drop_unreadable(void)
 {
@@ -58,34 +59,47 @@ static __always_inline void drop_unreadable(void)
 	sn_count(SN_STAT_DROP_UNREADABLE);
 }
 
+static __always_inline struct sn_http_start *goroutine(struct pt_regs *ctx, bool create)
+{
+	struct sn_http_start_key key = { .g = GO_G(ctx) };
+	struct sn_http_start *r;
+
+	key.tgid = bpf_get_current_pid_tgid() >> 32;
+	r = bpf_map_lookup_elem(&sn_http_starts, &key);
+	if (r || !create)
+		return r;
+	if (bpf_map_update_elem(&sn_http_starts, &key, &zero_start, BPF_NOEXIST))
+		sn_count(SN_STAT_STATE_FULL);
+	return bpf_map_lookup_elem(&sn_http_starts, &key);
+}
+
 /* serverHandler.ServeHTTP(rw ResponseWriter, req *Request): receiver, rw (itab, data), req. */
 SEC("?uprobe.multi")
 int sn_http_start(struct pt_regs *ctx)
 {
-	struct sn_http_start_key key = {};
-	struct sn_http_start new = {}, *r;
+	struct sn_http_start *r;
 
 	if (GO_WILL_RESTART(ctx))
 		return 0;
-	if (bpf_probe_read_user(&new.word, 8, (void *)(GO_ARG3(ctx) + REQUEST_PROTO_MAJOR))) {
+	r = goroutine(ctx, true);
+	if (!r)
+		return 0;
+	/* The request that this goroutine, or an earlier one, had before never ended. */
+	if (r->began)
+		sn_count(SN_STAT_STALE);
+	r->began = 0;
+	if (bpf_probe_read_user(r->head, sizeof(r->head), (const void *)GO_ARG3(ctx))) {
 		drop_unreadable();
 		return 0;
 	}
-	if (new.word != 1) {
+	if (r->head[HEAD_PROTO_MAJOR] != 1) {
 		sn_count(SN_STAT_UNSUPPORTED);
 		return 0;
 	}
-	key.response = GO_ARG2(ctx);
-	key.tgid = bpf_get_current_pid_tgid() >> 32;
-	new.began = bpf_ktime_get_boot_ns();
-	r = bpf_map_lookup_elem(&sn_http_starts, &key);
-	if (r) {
-		/* The request that was at this address before never ended. */
-		sn_count(SN_STAT_STALE);
-		r->began = new.began;
-	} else if (bpf_map_update_elem(&sn_http_starts, &key, &new, BPF_NOEXIST)) {
-		sn_count(SN_STAT_STATE_FULL);
-	}
+	r->response = GO_ARG2(ctx);
+	r->request = GO_ARG3(ctx);
+	r->used = bpf_ktime_get_boot_ns();
+	r->began = r->used;
 	return 0;
 }
 
@@ -96,33 +110,23 @@ static __always_inline long read_word(struct sn_http_start *r, __u64 address)
 
 static __always_inline bool read_method(struct sn_http_start *r)
 {
-	__u64 len;
+	__u64 text = r->head[HEAD_METHOD], len = r->head[HEAD_METHOD_LEN];
 
-	if (read_word(r, r->address + REQUEST_METHOD + 8))
-		return false;
-	len = r->word;
-	if (read_word(r, r->address + REQUEST_METHOD))
-		return false;
-	if (len >= 3 && len <= 7) {
-		__u64 text = r->word;
-
-		/* Eight bytes at once; a string at the very end of its page is read as it is. */
-		if (read_word(r, text)) {
-			/* The compiler knows that the mask changes nothing, old verifiers do not. */
-			barrier_var(len);
-			if (bpf_probe_read_user(&r->word, len & 7, (void *)text))
-				return false;
-		}
+	/* Eight bytes at once; a string at the very end of its page is read as it is. */
+	if (len >= 3 && len <= 7 && read_word(r, text)) {
+		/* The compiler knows that the mask changes nothing, old verifiers do not. */
+		barrier_var(len);
+		if (bpf_probe_read_user(&r->word, len & 7, (const void *)text))
+			return false;
 	}
 	r->key.method = sn_http_method_of(r->word, len);
 	return true;
 }
 
 /* What a series of requests has in common, from the target; false if it cannot be believed. */
-static __always_inline bool read_request(struct sn_http_start *r, __u64 response,
-					 const int status_offset)
+static __always_inline bool read_request(struct sn_http_start *r, const int status_offset)
 {
-	if (read_word(r, response + status_offset))
+	if (read_word(r, r->response + status_offset))
 		return false;
 	/* finishRequest begins by writing 200 if the handler has not written a status. */
 	if (!r->word)
@@ -130,10 +134,7 @@ static __always_inline bool read_request(struct sn_http_start *r, __u64 response
 	if (r->word < 100 || r->word > 599)
 		return false;
 	r->key.status = r->word;
-	if (read_word(r, response + RESPONSE_REQ))
-		return false;
-	r->address = r->word;
-	if (!read_method(r) || read_word(r, r->address + REQUEST_TLS))
+	if (!read_method(r) || read_word(r, r->request + REQUEST_TLS))
 		return false;
 	r->key.scheme = r->word ? SN_HTTP_TLS : SN_HTTP_PLAIN;
 	return true;
@@ -143,33 +144,30 @@ static __always_inline bool read_request(struct sn_http_start *r, __u64 response
 static __always_inline int on_finish(struct pt_regs *ctx, const int status_offset)
 {
 	bool is_new = false, is_overflow = false;
-	struct sn_http_start_key key = {};
-	struct sn_hist *h;
 	struct sn_http_start *r;
+	struct sn_hist *h;
 
 	if (GO_WILL_RESTART(ctx))
 		return 0;
-	key.response = GO_ARG0(ctx);
-	key.tgid = bpf_get_current_pid_tgid() >> 32;
-	r = bpf_map_lookup_elem(&sn_http_starts, &key);
-	if (!r) {
+	r = goroutine(ctx, false);
+	if (!r || !r->began || r->response != GO_ARG0(ctx)) {
 		sn_count(SN_STAT_UNMATCHED);
 		return 0;
 	}
-	r->began = bpf_ktime_get_boot_ns() - r->began; /* from here on: how long it took */
-	r->key.tgid = key.tgid;
-	if (!read_request(r, key.response, status_offset)) {
+	r->used = bpf_ktime_get_boot_ns();
+	r->key.tgid = bpf_get_current_pid_tgid() >> 32;
+	if (read_request(r, status_offset)) {
+		h = sn_series(&sn_http_series, &r->key, &zero_hist, &overflow_key, &is_new,
+			      &is_overflow);
+		if (is_new)
+			sn_remember_process(r->key.tgid);
+		if (h)
+			sn_hist_record(h, r->used - r->began);
+		sn_count_recorded(h, is_overflow, 1);
+	} else {
 		drop_unreadable();
-		goto out;
 	}
-	h = sn_series(&sn_http_series, &r->key, &zero_hist, &overflow_key, &is_new, &is_overflow);
-	if (is_new)
-		sn_remember_process(key.tgid);
-	if (h)
-		sn_hist_record(h, r->began);
-	sn_count_recorded(h, is_overflow, 1);
-out:
-	bpf_map_delete_elem(&sn_http_starts, &key);
+	r->began = 0;
 	return 0;
 }
 

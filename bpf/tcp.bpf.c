@@ -41,6 +41,9 @@ static __always_inline int on_send(struct sock *sk, const bool typed)
 		record(st, v.write_seq, true, now - st->request);
 	else if (!st->tx_closed && v.write_seq - st->tx_seq >= FLUSH_BYTES)
 		record_bytes(st, v.write_seq);
+	/* What was read past our hook (splice, zero-copy receive) waits no more. */
+	if (!bytes_waiting(&v))
+		st->arrived = 0;
 	st->request = 0;
 	st->phase = SENT;
 	st->sent = now;

@@ -6,7 +6,8 @@
  * struct pt_regs looks like is the kernel's user ABI and never changes.
  *
  * Go's own calling convention (ABIInternal, amd64 since Go 1.17): integer and pointer arguments in
- * this order, the receiver first; a string takes two, an interface two (itab, data), a slice three.
+ * this order, the receiver first; a string takes two, an interface two (itab, data), a slice three. The
+ * goroutine, *runtime.g, has a register of its own.
  */
 #if defined(__TARGET_ARCH_x86)
 
@@ -19,6 +20,7 @@ struct pt_regs {
 #define GO_ARG1(ctx) ((ctx)->bx)
 #define GO_ARG2(ctx) ((ctx)->cx)
 #define GO_ARG3(ctx) ((ctx)->di)
+#define GO_G(ctx)    ((ctx)->r14)
 
 /*
  * Go functions begin with a check of the stack; when it fails, the function is entered a second

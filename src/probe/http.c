@@ -11,6 +11,9 @@ KERN_IMAGE_DECLARE(http);
 /* A request that has not ended for so long is taken for one that never will. */
 #define AGE_OUT_NS (3600 * NSEC_PER_SEC)
 
+/* A goroutine that has not served for so long is let go of. */
+#define IDLE_NS (60 * NSEC_PER_SEC)
+
 static const char *const request_attrs[] = { "http.request.method", "http.response.status_code",
 					     "url.scheme", NULL };
 
@@ -76,21 +79,25 @@ static uint64_t add(struct registry *r, struct probe_entry *en, const void *befo
 
 struct sweep {
 	const struct probe_env *env;
-	uint64_t now_ns, n;
+	uint64_t now_ns, n, unfinished;
 	int fd;
-	struct sn_http_start_key old[256]; /* as many as one sweep takes */
+	struct sn_http_start_key old[512]; /* as many as one sweep takes */
 };
 
-/* The value of a start is the kernel half's own but for its first word, the time it began. */
+/*
+ * A request begins on an idle goroutine while its entry is being removed: its end then finds no start,
+ * and is counted as such. It takes a connection that was silent for a minute to the microsecond.
+ */
 static int look_at_start(const void *key, const void *value, void *arg)
 {
 	const struct sn_http_start_key *k = key;
+	const struct sn_http_start *start = value;
 	struct sweep *s = arg;
-	uint64_t began;
+	uint64_t limit = start->began ? AGE_OUT_NS : IDLE_NS;
 
-	memcpy(&began, value, sizeof(began));
-	if (s->now_ns < began + AGE_OUT_NS && !processes_ended(s->env->processes, k->tgid))
+	if (s->now_ns < start->used + limit && !processes_ended(s->env->processes, k->tgid))
 		return 0;
+	s->unfinished += start->began != 0;
 	s->old[s->n++] = *k;
 	return s->n == ARRAY_SIZE(s->old);
 }
@@ -105,7 +112,7 @@ static uint64_t sweep(struct kern_object *o, const struct probe_env *env, uint64
 		      look_at_start, &s, NULL);
 	for (uint64_t i = 0; i < s.n; i++)
 		kern_map_delete(s.fd, &s.old[i]);
-	return s.n;
+	return s.unfinished;
 }
 
 const struct probe probe_http = {
