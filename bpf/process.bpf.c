@@ -5,6 +5,7 @@
  */
 #include "lib/kernel.bpf.h"
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
@@ -47,8 +48,10 @@ int BPF_PROG(sn_proc_exec)
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(sn_proc_exit)
 {
-	__u64 id = bpf_get_current_pid_tgid();
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	/* One event a process, not one a thread: its leader's. */
-	return (__u32)id == id >> 32 ? ship(SN_PROCESS_EXIT, id >> 32, BPF_RB_NO_WAKEUP) : 0;
+	/* One event a process, not one a thread: when its last thread ends, leader or not. */
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	return ship(SN_PROCESS_EXIT, bpf_get_current_pid_tgid() >> 32, BPF_RB_NO_WAKEUP);
 }

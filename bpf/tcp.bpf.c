@@ -23,12 +23,14 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+
 /* The owner hands bytes to the socket; write_seq does not count them yet. */
 static __always_inline int on_send(struct sock *sk, const bool typed)
 {
 	struct sn_tcp_sock *st;
+	__u64 now, request;
 	struct view v;
-	__u64 now;
 
 	if (!view_sock(&v, sk, typed))
 		return 0;
@@ -37,8 +39,9 @@ static __always_inline int on_send(struct sock *sk, const bool typed)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
-	if (st->key.role == SN_TCP_SERVER && st->phase == READ && st->request)
-		record(st, v.write_seq, true, now - st->request);
+	request = READ_ONCE(st->request);
+	if (st->key.role == SN_TCP_SERVER && st->phase == READ && request)
+		record(st, v.write_seq, span(request, now), span(request, READ_ONCE(st->read)));
 	else if (!st->tx_closed && v.write_seq - st->tx_seq >= FLUSH_BYTES)
 		record_bytes(st, v.write_seq);
 	/* What was read past our hook (splice, zero-copy receive) waits no more. */
@@ -75,15 +78,18 @@ static __always_inline int on_arrival(struct sock *sk, const bool typed)
  */
 static __always_inline void on_first_read(struct sn_tcp_sock *st, const struct view *v, __u64 now)
 {
-	bool asked = st->phase == SENT;
+	__u64 arrived = READ_ONCE(st->arrived), sent = READ_ONCE(st->sent);
+	struct span exchange = {}, wait = span(arrived, now);
 
+	if (st->key.role == SN_TCP_CLIENT && st->phase == SENT)
+		exchange = span(sent, now);
 	st->phase = READ;
-	st->request = st->arrived;
+	st->request = wait.valid ? arrived : 0;
 	st->read = now;
-	if (!st->arrived)
+	if (!wait.valid)
 		sn_count(SN_STAT_UNMATCHED);
 	if (st->key.role == SN_TCP_CLIENT)
-		record(st, v->write_seq, asked, now - st->sent);
+		record(st, v->write_seq, exchange, wait);
 }
 
 /* The owner took bytes out of the socket: seen by copied_seq, so a peek is none. */
@@ -106,7 +112,7 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	now = bpf_ktime_get_boot_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	st->rx_seq = copied;
-	st->rx_pending += n;
+	__sync_fetch_and_add(&st->rx_pending, n);
 	if (st->phase != READ) {
 		on_first_read(st, &v, now);
 	} else if (st->rx_pending >= FLUSH_BYTES) {
@@ -117,12 +123,15 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	return 0;
 }
 
-/* What was not yet in a series when the owner was done with the socket. */
+/* What was not yet in a series when the owner is done with the socket, or the network is. */
 static __always_inline void flush_rest(struct sn_tcp_sock *st, const struct view *v)
 {
-	if (!st->key.tgid)
-		return;
-	if (st->rx_pending || (!st->tx_closed && v->write_seq != st->tx_seq))
+	/* A request that was read and never answered has waited all the same. */
+	if (st->key.role == SN_TCP_SERVER && st->phase == READ) {
+		record(st, v->write_seq, (struct span){}, span(st->request, st->read));
+		st->request = 0;
+	}
+	if (st->key.tgid && (st->rx_pending || (!st->tx_closed && v->write_seq != st->tx_seq)))
 		record_bytes(st, v->write_seq);
 }
 
@@ -131,26 +140,29 @@ static __always_inline void flush_rest(struct sn_tcp_sock *st, const struct view
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(sn_tcp_state, struct sock *sk, int oldstate, int newstate)
 {
+	bool begins = newstate == TCP_SYN_SENT ||
+		      (newstate == TCP_ESTABLISHED && oldstate == TCP_SYN_RECV);
 	struct sn_tcp_sock *st;
 	struct view v;
 
-	if (newstate != TCP_SYN_SENT && newstate != TCP_ESTABLISHED && newstate != TCP_FIN_WAIT1 &&
-	    newstate != TCP_LAST_ACK)
+	if (!begins && newstate != TCP_ESTABLISHED && newstate != TCP_FIN_WAIT1 &&
+	    newstate != TCP_LAST_ACK && newstate != TCP_CLOSE)
 		return 0;
 	if (!view_sock(&v, sk, true))
 		return 0;
-	st = sock_state(sk, true, newstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV);
+	st = sock_state(sk, true, begins);
 	if (!st)
 		return 0;
-	if (newstate == TCP_SYN_SENT) {
-		sock_identify(st, &v, SN_TCP_CLIENT);
+	if (begins) {
+		/* Sockets can be connected again, and their memory be used again. */
+		*st = zero_sock;
+		sock_identify(st, &v, newstate == TCP_SYN_SENT ? SN_TCP_CLIENT : SN_TCP_SERVER);
 		st->tx_closed = true;
-	} else if (newstate == TCP_ESTABLISHED) {
-		if (oldstate == TCP_SYN_RECV)
-			sock_identify(st, &v, SN_TCP_SERVER);
+	}
+	if (newstate == TCP_ESTABLISHED) {
 		sock_open(st, &v);
-	} else {
-		/* Our FIN comes next and will take a sequence number. */
+	} else if (newstate != TCP_SYN_SENT) {
+		/* Our FIN comes next and takes a sequence number; a reset moves them at will. */
 		flush_rest(st, &v);
 		st->tx_closed = true;
 	}
@@ -169,9 +181,6 @@ int BPF_PROG(sn_tcp_destroy, struct sock *sk)
 	st = sock_state(sk, true, false);
 	if (!st)
 		return 0;
-	/* A request that was read and never answered has waited all the same. */
-	if (st->key.role == SN_TCP_SERVER && st->phase == READ)
-		record(st, v.write_seq, false, 0);
 	flush_rest(st, &v);
 	if (sn_use_hash)
 		bpf_map_delete_elem(&sn_tcp_hash, &key);

@@ -112,9 +112,18 @@ struct tcp_sock {
 	__u32 write_seq;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
 struct task_struct {
 	__s32 pid;
 	__s32 tgid;
+	struct signal_struct *signal;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	char comm[16];

@@ -44,6 +44,7 @@ struct pt_regs {
 #define GO_ARG1(ctx)	     ((ctx)->regs[1])
 #define GO_ARG2(ctx)	     ((ctx)->regs[2])
 #define GO_ARG3(ctx)	     ((ctx)->regs[3])
+#define GO_G(ctx)	     ((ctx)->regs[28])
 
 /* b.ls: carry clear or zero set. */
 #define GO_WILL_RESTART(ctx) (!((ctx)->pstate & (1ULL << 29)) || ((ctx)->pstate & (1ULL << 30)))

@@ -23,6 +23,8 @@ enum phase { IDLE, SENT, READ };
 
 /* What we remember of a socket. Written by its owner's calls and by the arrival of its segments. */
 struct sn_tcp_sock {
+	/* Two threads can use one socket at once, without a lock that holds for us: what decides is
+	 * read once, and a moment that lies behind another is not taken for one before it. */
 	__u64 sent;	    /* start of the last send */
 	__u64 arrived;	    /* of the oldest byte not yet read; 0: none is waiting */
 	__u64 arrived_last; /* of the newest segment */
@@ -34,7 +36,7 @@ struct sn_tcp_sock {
 	__u8 phase;
 	__u8 tx_closed; /* write_seq counts no bytes: before the handshake, or our FIN is out */
 	__u8 ready;	/* key is filled in */
-	__u8 pad;
+	__u8 open;	/* sequence numbers are bytes */
 	struct sn_tcp_key key;
 };
 
@@ -131,9 +133,13 @@ static __always_inline struct sn_tcp_sock *sock_state(struct sock *sk, const boo
 	__u64 key = (__u64)sk;
 	struct sn_tcp_sock *st;
 
-	if (!sn_use_hash && typed)
-		return bpf_sk_storage_get(&sn_tcp_storage, sk, NULL,
-					  create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!sn_use_hash && typed) {
+		st = bpf_sk_storage_get(&sn_tcp_storage, sk, NULL,
+					create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+		if (!st && create)
+			sn_count(SN_STAT_STATE_FULL);
+		return st;
+	}
 	st = bpf_map_lookup_elem(&sn_tcp_hash, &key);
 	if (st || !create)
 		return st;
@@ -178,16 +184,24 @@ static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view 
 	st->tx_seq = v->write_seq;
 	st->rx_seq = bytes_copied(v);
 	st->tx_closed = false;
+	st->open = true;
 }
 
+/*
+ * The state of a socket that is in use. A kernel may leave a program out that would interrupt itself,
+ * so even a socket whose handshake we saw can be found not open here.
+ */
 static __always_inline struct sn_tcp_sock *sock_known(const struct view *v, const bool typed)
 {
-	struct sn_tcp_sock *st = sock_state(v->sk, typed, true);
+	struct sock *sk = v->sk;
+	struct sn_tcp_sock *st = sock_state(sk, typed, true);
 
-	if (st && !st->ready) {
+	if (!st || st->open)
+		return st;
+	if (!st->ready)
 		sock_identify(st, v, SN_TCP_UNKNOWN);
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
 		sock_open(st, v);
-	}
 	return st;
 }
 
@@ -206,27 +220,45 @@ static __always_inline struct sn_tcp_value *sock_series(struct sn_tcp_sock *st, 
 	return value;
 }
 
-/* Moves the bytes that @st has seen since the last time into @value. */
+/*
+ * Moves the bytes that @st has seen since the last time into @value. Two threads can be at one socket,
+ * and the write_seq of one be older than what the other has moved: nothing to add then, it has been.
+ */
 static __always_inline void flush_bytes(struct sn_tcp_sock *st, struct sn_tcp_value *value,
 					__u32 write_seq)
 {
-	__u32 tx = st->tx_closed ? 0 : write_seq - st->tx_seq;
+	__s32 tx = st->tx_closed ? 0 : (__s32)(write_seq - st->tx_seq);
+	__u32 rx = st->rx_pending;
 
-	if (tx)
-		__sync_fetch_and_add(&value->tx_bytes, tx);
-	if (st->rx_pending)
-		__sync_fetch_and_add(&value->rx_bytes, st->rx_pending);
-	st->tx_seq += tx;
-	st->rx_pending = 0;
+	if (tx > 0) {
+		__sync_fetch_and_add(&st->tx_seq, tx);
+		__sync_fetch_and_add(&value->tx_bytes, (__u64)tx);
+	}
+	if (rx) {
+		__sync_fetch_and_add(&st->rx_pending, -rx);
+		__sync_fetch_and_add(&value->rx_bytes, (__u64)rx);
+	}
+}
+
+/* From one moment to another, if that is how they lie; what the caller read of them is one copy. */
+struct span {
+	__u64 ns;
+	bool valid;
+};
+
+static __always_inline struct span span(__u64 from, __u64 to)
+{
+	return (struct span){ .ns = to - from, .valid = from && to >= from };
 }
 
 /*
- * Records what is known of an exchange in one visit to its series: its duration if it has one
- * (@exchange), the wait of its bytes in the receive queue if their arrival was seen.
+ * Records what is known of an exchange in one visit to its series: its duration, and the wait of its
+ * bytes in the receive queue.
  */
-static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, bool exchange, __u64 ns)
+static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, struct span exchange,
+				   struct span wait)
 {
-	__u64 n = exchange + !!st->request;
+	__u64 n = exchange.valid + wait.valid;
 	struct sn_tcp_value *value;
 	bool overflow = false;
 
@@ -235,10 +267,10 @@ static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, bool
 	value = sock_series(st, &overflow);
 	if (value) {
 		flush_bytes(st, value, write_seq);
-		if (exchange)
-			sn_hist_record(&value->exchange, ns);
-		if (st->request)
-			sn_hist_record(&value->receive_queue, st->read - st->request);
+		if (exchange.valid)
+			sn_hist_record(&value->exchange, exchange.ns);
+		if (wait.valid)
+			sn_hist_record(&value->receive_queue, wait.ns);
 	}
 	sn_count_recorded(value, overflow, n);
 }

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """TCP exchanges against the clocks of the programs that made them."""
+import ctypes
 import json
 import os
 import pathlib
 import socket
+import struct
+import tempfile
 import threading
 import time
 
@@ -273,3 +276,114 @@ def test_processes_that_are_gone_have_a_name():
         report = finish()
     assert report.count(CLIENT, "tcp_pair", server__port=own["client"]["port"]) == 3
     assert not [s for s in report.series(CLIENT) if s["service"].startswith("pid ")]
+
+
+def test_resets_move_no_bytes():
+    """A reset and a disconnect move sequence numbers at will: none of that is a byte."""
+    with measuring("tcp") as finish:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        for _ in range(50):
+            client = socket.create_connection(("127.0.0.1", port))
+            server, _ = listener.accept()
+            client.sendall(b"x" * 10)
+            server.recv(10)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            server.close()
+        report = finish()
+    for role, direction in (("client", "transmit"), ("server", "receive")):
+        assert report.value("tcp.io", server__port=port, tcp__role=role,
+                            network__io__direction=direction) == 500
+    assert report.value("tcp.io", server__port=port) == 1000
+
+
+def test_a_socket_that_is_connected_again():
+    """Its second life owes nothing to its first: what that had asked is not answered here."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with measuring("tcp") as finish:
+        first, second = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+        ports = [listener.getsockname()[1] for listener in (first, second)]
+        client = socket.create_connection(("127.0.0.1", ports[0]))
+        one, _ = first.accept()
+        client.sendall(b"x" * 7)
+        assert libc.connect(client.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16) == 0
+        client.connect(("127.0.0.1", ports[1]))
+        two, _ = second.accept()
+        two.sendall(b"hello")
+        assert client.recv(10) == b"hello"
+        for s in (client, one, two):
+            s.close()
+        report = finish()
+    assert report.count(CLIENT, server__port=ports[0]) == 0
+    assert report.count(CLIENT, server__port=ports[1]) == 0
+    assert report.value("tcp.io", server__port=ports[0], tcp__role="client") == 7
+    assert report.value("tcp.io", server__port=ports[1], tcp__role="client") == 5
+
+
+def test_two_threads_on_one_socket():
+    """One sends while the other reads: no duration is negative, and none is lost."""
+    def pump(sock, stop):
+        while not stop.is_set():
+            sock.sendall(b"x" * 64)
+
+    def drain(sock):
+        try:
+            while sock.recv(64):
+                pass
+        except OSError:
+            pass
+
+    with measuring("tcp") as finish:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        server, _ = listener.accept()
+        stop = threading.Event()
+        pumps = [threading.Thread(target=pump, args=(s, stop)) for s in (client, server)]
+        drains = [threading.Thread(target=drain, args=(s,)) for s in (client, server)]
+        for thread in pumps + drains:
+            thread.start()
+        time.sleep(1.5)
+        stop.set()
+        for thread in pumps:
+            thread.join()
+        for s in (client, server):
+            s.shutdown(socket.SHUT_WR)
+        for thread in drains:
+            thread.join()
+        client.close()
+        server.close()
+        report = finish()  # which holds the account to be exact
+    for name in (CLIENT, SERVER):
+        for s in report.series(name, server__port=port):
+            assert s["max_us"] < 10e6
+    sent = report.value("tcp.io", server__port=port, network__io__direction="transmit")
+    assert sent == report.value("tcp.io", server__port=port, network__io__direction="receive")
+
+
+def test_a_program_that_becomes_another_has_its_name():
+    """Exchanges behind an exec are the new program's."""
+    script = ("import os, socket, sys, time\n"
+              "c = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+              "c.sendall(b'x'); c.recv(1); time.sleep(1.5)\n"
+              "if sys.argv[2] == '0':\n"
+              "    os.environ['OTEL_SERVICE_NAME'] = 'second'\n"
+              "    os.execv(sys.executable, [sys.executable, '-c', open(sys.argv[3]).read(),"
+              " sys.argv[1], '1', sys.argv[3]])\n")
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file, measuring("tcp") as finish:
+        file.write(script)
+        file.flush()
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        with running("/usr/bin/python3", "-c", script, port, "0", file.name,
+                     env={"OTEL_SERVICE_NAME": "first"}) as process:
+            for _ in range(2):
+                server, _ = listener.accept()
+                server.recv(1)
+                server.sendall(b"y")
+                server.recv(1)
+            process.process.wait(10)
+        report = finish()
+    assert report.count(CLIENT, "first", server__port=port) == 1
+    assert report.count(CLIENT, "second", server__port=port) == 1
