@@ -5,7 +5,7 @@
 
 #include "abi/abi.h"
 
-/* The fates of this object's events; read by kern/stats.c as "sn_stats". */
+/* The fates of this object's events; read by kern_stats_read() as "sn_stats". */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SN_STAT_MAX);

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <linux/membarrier.h>
 
 #include "agent/privileges.h"
 #include "agent/tracker.h"
@@ -33,8 +35,8 @@ struct agent {
 	struct probe_run *runs[MAX_PROBES + 1];
 	size_t n_runs;
 	bool collect_failed;
-	struct event *events[4];
-	size_t n_events;
+	struct event *signals[3];
+	struct event *worker_event;
 	char host_name[256];
 };
 
@@ -54,23 +56,55 @@ static void on_worker(evutil_socket_t fd, short what, void *arg)
 	worker_finish(a->worker);
 }
 
-static int add_event(struct agent *a, evutil_socket_t fd, short what, event_callback_fn fn)
+static int add_event(struct agent *a, evutil_socket_t fd, short what, event_callback_fn fn,
+		     struct event **ret)
 {
-	struct event *ev = event_new(a->base, fd, what | EV_PERSIST, fn, a);
+	*ret = event_new(a->base, fd, what | EV_PERSIST, fn, a);
+	return *ret && event_add(*ret, NULL) == 0 ? 0 : -ENOMEM;
+}
 
-	if (!ev || event_add(ev, NULL) < 0)
-		return -ENOMEM;
-	a->events[a->n_events++] = ev;
-	return 0;
+static void remove_event(struct event **ev)
+{
+	if (*ev)
+		event_free(*ev);
+	*ev = NULL;
+}
+
+/* The event goes with the worker: its descriptor is soon another file's. */
+static void end_worker(struct agent *a)
+{
+	remove_event(&a->worker_event);
+	worker_free(a->worker);
+	a->worker = NULL;
 }
 
 static int open_loop(struct agent *a, struct err *e)
 {
 	a->base = event_base_new();
-	if (!a->base || add_event(a, SIGINT, EV_SIGNAL, on_signal) < 0 ||
-	    add_event(a, SIGTERM, EV_SIGNAL, on_signal) < 0)
+	if (!a->base || add_event(a, SIGINT, EV_SIGNAL, on_signal, &a->signals[0]) < 0 ||
+	    add_event(a, SIGTERM, EV_SIGNAL, on_signal, &a->signals[1]) < 0 ||
+	    add_event(a, SIGHUP, EV_SIGNAL, on_signal, &a->signals[2]) < 0)
 		return err_set(e, -ENOMEM, "cannot make an event loop: out of memory");
 	return 0;
+}
+
+/* Figures that this kernel cannot give, or not in the tier that was asked for, are named. */
+static void tell_missing(const struct probe_run *run)
+{
+	const struct probe *p = probe_run_probe(run);
+	const struct kern_hook_state *states = probe_run_hooks(run);
+	bool had = false;
+
+	for (size_t i = 0; i < p->n_hooks; i++) {
+		bool last = i + 1 == p->n_hooks ||
+			    strcmp(p->hooks[i].figure, p->hooks[i + 1].figure) != 0;
+
+		had = had || states[i].attached || p->hooks[i].optional;
+		if (last && !had)
+			log_warn("probe %s lacks its hook for \"%s\": %s; see `sonde doctor`",
+				 p->name, p->hooks[i].figure, states[i].why);
+		had = had && !last;
+	}
 }
 
 static int open_probes(struct agent *a, struct err *e)
@@ -85,7 +119,7 @@ static int open_probes(struct agent *a, struct err *e)
 		if (!r)
 			r = probe_run_open(probes[i], &a->env, &a->runs[a->n_runs], e);
 		if (!r)
-			a->n_runs++;
+			tell_missing(a->runs[a->n_runs++]);
 		else if (r == -EPERM || r == -ENOMEM)
 			return r;
 		else
@@ -128,7 +162,7 @@ static int agent_open(struct agent *a, struct err *e)
 	if (!r)
 		r = worker_new(&a->worker, e);
 	if (!r)
-		r = add_event(a, worker_fd(a->worker), EV_READ, on_worker);
+		r = add_event(a, worker_fd(a->worker), EV_READ, on_worker, &a->worker_event);
 	if (!r)
 		r = tracker_new(a->base, a->worker, a->inspector, a->processes, a->runs,
 				&a->tracker, e);
@@ -157,12 +191,12 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	tracker_stop(a->tracker);
-	worker_free(a->worker);
+	end_worker(a);
 	tracker_free(a->tracker);
 	for (size_t i = 0; i < a->n_runs; i++)
 		probe_run_close(a->runs[i]);
-	for (size_t i = 0; i < a->n_events; i++)
-		event_free(a->events[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(a->signals); i++)
+		remove_event(&a->signals[i]);
 	if (a->base)
 		event_base_free(a->base);
 	processes_free(a->processes);
@@ -235,10 +269,11 @@ uint64_t agent_finish(struct agent *a)
 	uint64_t unaccounted = 0;
 
 	tracker_stop(a->tracker);
-	worker_free(a->worker);
-	a->worker = NULL;
+	end_worker(a);
 	for (size_t i = 0; i < a->n_runs; i++)
 		probe_run_detach(a->runs[i]);
+	/* A program that is still at work on another CPU is over when this returns. */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	collect(a);
 	for (size_t i = 0; i < a->n_runs; i++)
 		unaccounted += (uint64_t)llabs(probe_run_account(a->runs[i])->unaccounted);

@@ -14,8 +14,11 @@
 #include "world/inspector.h"
 #include "world/process.h"
 
-/* Attachments outlive the last process of their file for so long: services are restarted. */
-#define KEEP_NS (60 * NSEC_PER_SEC)
+/*
+ * Attachments outlive the last process of their file for so long, because services are restarted; no
+ * longer, because its file system cannot be unmounted meanwhile.
+ */
+#define KEEP_NS (5 * NSEC_PER_SEC)
 
 /* Names of all functions that the probes' wants mention. */
 #define MAX_SYMBOLS GOBIN_MAX_FUNCTIONS
@@ -51,6 +54,7 @@ struct discovery {
 	size_t n_attachments;
 	pid_t looked[MAX_LOOKED]; /* processes of Go programs that were looked at */
 	size_t n_looked;
+	size_t n_unreadable; /* processes of the last walk that we had no right to look at */
 	bool stopped;
 };
 
@@ -135,9 +139,11 @@ static void look_at(struct discovery *d, pid_t pid)
 {
 	struct file_id id = {};
 	struct file *f;
-	int fd;
+	int fd, r;
 
-	if (process_exe_id(d->proc, pid, &id) < 0)
+	r = process_exe_id(d->proc, pid, &id);
+	d->n_unreadable += r == -EACCES || r == -EPERM;
+	if (r < 0)
 		return;
 	HASH_FIND(hh, d->files, &id, sizeof(id), f);
 	if (f) {
@@ -175,28 +181,36 @@ static int look_at_one(pid_t pid, void *arg)
 	return 0;
 }
 
+/* Files that no process of a whole walk runs, and that none has run for a while. */
+static void forget_files(struct discovery *d, uint64_t began_ns)
+{
+	uint64_t now = clock_boot_ns();
+	struct file *f, *next;
+
+	HASH_ITER (hh, d->files, f, next) {
+		if (f->seen_ns >= began_ns || now - f->seen_ns < KEEP_NS)
+			continue;
+		HASH_DEL(d->files, f);
+		file_free(f);
+	}
+}
+
 int discovery_scan(struct discovery *d, struct err *e)
 {
-	return process_walk(d->proc, look_at_one, d, e);
+	uint64_t began_ns = clock_boot_ns();
+	int r;
+
+	d->n_unreadable = 0;
+	r = process_walk(d->proc, look_at_one, d, e);
+	if (!r)
+		forget_files(d, began_ns);
+	return r;
 }
 
 void discovery_look(struct discovery *d, const pid_t *pids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		look_at(d, pids[i]);
-}
-
-static void forget_files(struct discovery *d)
-{
-	uint64_t now = clock_boot_ns();
-	struct file *f, *next;
-
-	HASH_ITER (hh, d->files, f, next) {
-		if (now - f->seen_ns < KEEP_NS)
-			continue;
-		HASH_DEL(d->files, f);
-		file_free(f);
-	}
 }
 
 static struct probe_run *find_run(const struct discovery *d, const char *probe)
@@ -299,7 +313,6 @@ void discovery_apply(struct discovery *d)
 
 	if (d->stopped)
 		return;
-	forget_files(d);
 	/* Once more without the files that turned out not to take a probe. */
 	if (replan(d))
 		replan(d);
@@ -330,4 +343,9 @@ void discovery_take_looked(struct discovery *d, void (*each)(pid_t pid, void *ar
 const struct plan *discovery_plan(const struct discovery *d)
 {
 	return &d->plan;
+}
+
+size_t discovery_unreadable(const struct discovery *d)
+{
+	return d->n_unreadable;
 }

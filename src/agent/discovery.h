@@ -41,5 +41,8 @@ void discovery_stop(struct discovery *d);
  */
 void discovery_take_looked(struct discovery *d, void (*each)(pid_t pid, void *arg), void *arg);
 
+/* How many processes of the last walk could not be looked at for want of rights. */
+size_t discovery_unreadable(const struct discovery *d);
+
 /* The plan in force: valid until the next call. */
 const struct plan *discovery_plan(const struct discovery *d);

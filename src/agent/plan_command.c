@@ -55,7 +55,8 @@ static void print_verdict(const struct plan *p, const struct plan_verdict *v, st
 	}
 }
 
-static void print_text(const struct config *c, const struct plan *p, struct strbuf *out)
+static void print_text(const struct config *c, const struct plan *p, size_t unreadable,
+		       struct strbuf *out)
 {
 	size_t n = 0;
 
@@ -67,9 +68,14 @@ static void print_text(const struct config *c, const struct plan *p, struct strb
 		print_verdict(p, v, out);
 		n++;
 	}
-	if (!n)
+	if (!n && !unreadable)
 		strbuf_puts(out, "No program that a probe could be attached to runs now; sonde run "
 				 "also finds those that start later.\n");
+	if (unreadable)
+		strbuf_printf(out,
+			      "%zu processes of other users could not be looked at: run it as "
+			      "root to see all.\n",
+			      unreadable);
 }
 
 static json_t *site_json(const struct plan_site *s)
@@ -98,9 +104,11 @@ static json_t *verdict_json(const struct plan *p, const struct plan_verdict *v)
 	return o;
 }
 
-static void print_json(const struct config *c, const struct plan *p, struct strbuf *out)
+static void print_json(const struct config *c, const struct plan *p, size_t unreadable,
+		       struct strbuf *out)
 {
-	json_t *list = json_array(), *root = json_pack("{s:o}", "plan", list);
+	json_t *list = json_array(),
+	       *root = json_pack("{s:o, s:I}", "plan", list, "unreadable", (json_int_t)unreadable);
 	char *text;
 
 	for (size_t i = 0; i < p->n_verdicts; i++)
@@ -139,9 +147,9 @@ enum exit_status command_plan(const struct config *c)
 	} else {
 		discovery_apply(d);
 		if (c->json)
-			print_json(c, discovery_plan(d), &out);
+			print_json(c, discovery_plan(d), discovery_unreadable(d), &out);
 		else
-			print_text(c, discovery_plan(d), &out);
+			print_text(c, discovery_plan(d), discovery_unreadable(d), &out);
 		fputs(strbuf_str(&out), stdout);
 	}
 	strbuf_done(&out);

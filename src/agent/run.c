@@ -31,7 +31,7 @@ struct run {
 	struct event *timer;
 	struct snapshot *before;    /* of the last screen */
 	bool screen;		    /* a terminal shows the live summary */
-	char lines[LOG_LINES][160]; /* the newest log lines, shown below it */
+	char lines[LOG_LINES][256]; /* the newest log lines, shown below it */
 	size_t n_lines;
 };
 
@@ -58,12 +58,13 @@ static void keep_line(enum log_level level, const char *line, void *arg)
 		 level <= LOG_WARN ? "! " : "", line);
 }
 
-static void add_lines(const struct run *r, struct strbuf *screen)
+/* Cut to the width: a line that wraps would push the head of the screen out of view. */
+static void add_lines(const struct run *r, unsigned width, struct strbuf *screen)
 {
 	size_t first = r->n_lines > LOG_LINES ? r->n_lines - LOG_LINES : 0;
 
 	for (size_t i = first; i < r->n_lines; i++)
-		strbuf_printf(screen, "%s\n", r->lines[i % LOG_LINES]);
+		strbuf_printf(screen, "%.*s\n", (int)width - 1, r->lines[i % LOG_LINES]);
 }
 
 static void draw(struct run *r, const struct snapshot *now)
@@ -72,16 +73,18 @@ static void draw(struct run *r, const struct snapshot *now)
 	struct strbuf screen = {}, out = {};
 	struct terminal_style style;
 
+	size_t lines = r->n_lines < LOG_LINES ? r->n_lines : LOG_LINES;
+
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	style = (struct terminal_style){
 		.width = size.ws_col,
-		.height = size.ws_row > LOG_LINES + 8 ? size.ws_row - LOG_LINES : size.ws_row,
+		.height = size.ws_row > lines ? size.ws_row - (unsigned)lines : 1,
 		.color = use_color(r->config),
 		.utf8 = true,
 		.host_name = agent_host_name(r->agent),
 	};
 	terminal_render(now, r->before, &style, &screen);
-	add_lines(r, &screen);
+	add_lines(r, size.ws_col, &screen);
 	terminal_redraw(&screen, &out);
 	if (!strbuf_failed(&out) && write(STDOUT_FILENO, out.data, out.len) < 0)
 		agent_stop(r->agent);
@@ -199,7 +202,10 @@ static void loop(struct run *r)
 	}
 	tell_address(r);
 	agent_loop(r->agent);
+	/* Exporters run the loop for their last words: nothing is drawn any more. */
+	event_del(r->timer);
 	if (r->screen) {
+		r->screen = false;
 		fputs(TERMINAL_CLOSE, stdout);
 		fflush(stdout);
 		log_set_sink(NULL, NULL);

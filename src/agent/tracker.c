@@ -285,6 +285,7 @@ void tracker_stop(struct tracker *t)
 	if (!t || t->stopped)
 		return;
 	t->stopped = true;
+	t->ready = NULL; /* who waits for it may be gone when the worker comes to its end */
 	if (worker_submit(t->worker, remove_all, NULL, t) < 0)
 		log_warn("out of memory: probes are removed only when sonde ends");
 }

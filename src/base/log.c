@@ -24,6 +24,17 @@ void log_set_sink(void (*sink)(enum log_level level, const char *line, void *arg
 	log_sink_arg = arg;
 }
 
+/* Names of watched programs are in our lines: they must not speak to the terminal. */
+static void make_printable(char *line)
+{
+	for (unsigned char *c = (unsigned char *)line; *c; c++) {
+		if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+		else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+			c[0] = c[1] = '?';
+	}
+}
+
 void log_atv(enum log_level level, const char *fmt, va_list ap)
 {
 	static const char *const prefix[] = { "error: ", "warning: ", "", "debug: " };
@@ -33,6 +44,7 @@ void log_atv(enum log_level level, const char *fmt, va_list ap)
 		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
 	line[strcspn(line, "\n")] = '\0';
+	make_printable(line);
 	if (log_sink)
 		log_sink(level, line, log_sink_arg);
 	else

@@ -28,6 +28,11 @@ int kern_map_delete(int fd, const void *key)
 	return bpf_map_delete_elem(fd, key);
 }
 
+int kern_map_take(int fd, const void *key, void *value)
+{
+	return bpf_map_lookup_and_delete_elem(fd, key, value);
+}
+
 int kern_map_walk(int fd, size_t key_size, size_t value_size,
 		  int (*each)(const void *key, const void *value, void *arg), void *arg,
 		  struct err *e)

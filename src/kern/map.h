@@ -12,6 +12,9 @@ int kern_map_get(int fd, const void *key, void *value);
 int kern_map_put(int fd, const void *key, const void *value);
 int kern_map_delete(int fd, const void *key);
 
+/* Takes an entry out of a hash map and gives its last value; -EINVAL where the kernel cannot (5.14). */
+int kern_map_take(int fd, const void *key, void *value);
+
 /*
  * Calls @each for every entry of a hash map, read in batches. Entries that are inserted or deleted
  * meanwhile may be missed or not; none is handed out twice unless the map is resized, which BPF maps

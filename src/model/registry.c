@@ -207,11 +207,12 @@ static void count_refused(struct registry *r, const struct metric *m)
 	r->n_refused++;
 }
 
+static const char overflow_key[] = "otel.metric.overflow";
+
 static struct series *family_overflow(struct registry *r, struct family *f)
 {
-	static const struct attr mark[] = { { "otel.metric.overflow", ATTR_STRING, { "true" } } };
+	static const struct attr mark[] = { { overflow_key, ATTR_STRING, { "true" } } };
 
-	count_refused(r, f->metric);
 	if (!f->overflow) {
 		key_build(&r->key, "", mark, ARRAY_SIZE(mark));
 		if (!strbuf_failed(&r->key))
@@ -229,14 +230,19 @@ struct series *registry_series(struct registry *r, const struct metric *m, const
 	assert(n_attrs <= MAX_ATTRS);
 	if (!f)
 		return NULL;
+	/* What the kernel half could not give a series of its own is in the same one. */
+	if (n_attrs == 1 && strcmp(attrs[0].key, overflow_key) == 0)
+		return family_overflow(r, f);
 	key_build(&r->key, service, attrs, n_attrs);
 	if (strbuf_failed(&r->key))
 		return NULL;
 	HASH_FIND(hh, f->series, r->key.data, r->key.len, s);
 	if (s)
 		return s;
-	if (f->n_series >= r->max_series)
+	if (f->n_series >= r->max_series) {
+		count_refused(r, f->metric);
 		return family_overflow(r, f);
+	}
 	s = series_new(m, &r->key, n_attrs);
 	if (!s)
 		return NULL;

@@ -21,7 +21,7 @@ int registry_register(struct registry *r, const struct metric *table);
 
 /*
  * The series of @m for @service and @attrs (copied; at most MAX_ATTRS, in the order of the metric's
- * own list), made at first use. Never NULL for a registered metric unless memory is exhausted.
+ * own list), made at first use; the overflow series for the one attribute otel.metric.overflow. Never NULL for a registered metric unless memory is exhausted.
  */
 struct series *registry_series(struct registry *r, const struct metric *m, const char *service,
 			       const struct attr *attrs, size_t n_attrs);

@@ -13,9 +13,10 @@
 #include "kern/map.h"
 #include "world/process.h"
 
-/* A series of an ended process is let go when it has not moved for so long. */
-#define LET_GO_NS (2 * NSEC_PER_SEC)
-#define SWEEP_NS  (10 * NSEC_PER_SEC)
+/* A series is let go when it has not moved for so long: of an ended process, of one that lives. */
+#define LET_GO_NS      (5 * NSEC_PER_SEC)
+#define LET_GO_LIVE_NS (600 * NSEC_PER_SEC)
+#define SWEEP_NS       (10 * NSEC_PER_SEC)
 
 static const char *const event_attrs[] = { "sonde.probe", "sonde.event.fate", NULL };
 static const char *const missed_attrs[] = { "sonde.probe", "sonde.event.reason", NULL };
@@ -53,7 +54,6 @@ struct entry {
 	struct probe_entry public;
 	char service[SERVICE_NAME_MAX]; /* outlives what `processes` knows of it */
 	uint32_t tgid;
-	bool seen;
 	uint64_t changed_ns;
 	UT_hash_handle hh;
 	void *value; /* as it was at the last reading; behind the key in one piece of memory */
@@ -248,36 +248,74 @@ static struct entry *get_entry(struct probe_run *r, const void *key)
 	return en;
 }
 
-static int take_value(const void *key, const void *value, void *arg)
+/* A process that became another program goes on under another name, from its next event on. */
+static void follow_name(struct probe_run *r, struct entry *en)
 {
-	struct probe_run *r = arg;
-	const struct probe *p = r->probe;
-	struct entry *en = get_entry(r, key);
+	const char *name = processes_current(r->env->processes, en->tgid);
 
-	if (!en)
-		return -ENOMEM;
-	en->seen = true;
+	if (en->public.overflow || !name ||
+	    strncmp(name, en->service, sizeof(en->service) - 1) == 0)
+		return;
+	snprintf(en->service, sizeof(en->service), "%s", name);
+	memset(en->public.series, 0, sizeof(en->public.series));
+}
+
+static void add_value(struct probe_run *r, struct entry *en, const void *value)
+{
+	const struct probe *p = r->probe;
+
 	if (memcmp(en->value, value, p->value_size) == 0)
-		return 0;
+		return;
+	follow_name(r, en);
 	r->account.aggregated += p->add(r->env->registry, &en->public, en->value, value);
 	memcpy(en->value, value, p->value_size);
 	en->changed_ns = r->now_ns;
+}
+
+static int take_value(const void *key, const void *value, void *arg)
+{
+	struct entry *en = get_entry(arg, key);
+
+	if (!en)
+		return -ENOMEM;
+	add_value(arg, en, value);
 	return 0;
 }
 
-/* Lets go of the series of processes that have ended, once nothing can add to them any more. */
+/*
+ * Lets go of a series that nothing adds to any more. What came since the last look is not lost: the
+ * kernel hands out the value as it was when the entry left the map. Kernels that cannot (before 5.14)
+ * are asked once more just before.
+ */
+static void let_go_of(struct probe_run *r, struct entry *en, void *value)
+{
+	if (kern_map_take(r->series_fd, en->key, value) == 0) {
+		add_value(r, en, value);
+	} else {
+		if (kern_map_get(r->series_fd, en->key, value) == 0)
+			add_value(r, en, value);
+		kern_map_delete(r->series_fd, en->key);
+	}
+	if (processes_ended(r->env->processes, en->tgid))
+		kern_map_delete(r->processes_fd, &en->tgid);
+	HASH_DEL(r->entries, en);
+	free(en);
+}
+
 static void let_go(struct probe_run *r)
 {
+	cleanup(cleanup_free) void *value = malloc(r->probe->value_size);
 	struct entry *en, *next;
 
 	HASH_ITER (hh, r->entries, en, next) {
-		if (en->public.overflow || !processes_ended(r->env->processes, en->tgid) ||
-		    r->now_ns - en->changed_ns < LET_GO_NS)
+		uint64_t idle = r->now_ns - en->changed_ns;
+		bool ended;
+
+		if (!value || en->public.overflow || idle < LET_GO_NS)
 			continue;
-		kern_map_delete(r->series_fd, en->key);
-		kern_map_delete(r->processes_fd, &en->tgid);
-		HASH_DEL(r->entries, en);
-		free(en);
+		ended = processes_ended(r->env->processes, en->tgid);
+		if (ended || idle >= LET_GO_LIVE_NS)
+			let_go_of(r, en, value);
 	}
 }
 

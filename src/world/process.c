@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -135,18 +136,30 @@ int process_service_name(const char *proc, pid_t pid, char ret[SERVICE_NAME_MAX]
 	return 0;
 }
 
-static void set_id(struct file_id *id, const struct stat *st)
+/*
+ * Of an open file (@path "") or of what a link leads to. Times of change do not tell files apart: a
+ * chmod, a new name or a backup moves them, and a program that runs would be taken for a second one.
+ */
+static int read_id(int dir, const char *path, struct file_id *id)
 {
-	id->dev = st->st_dev;
-	id->ino = st->st_ino;
-	id->changed_ns = st->st_ctim.tv_sec * 1000000000LL + st->st_ctim.tv_nsec;
+	struct statx st;
+
+	/* Not the newest figures, so that a file server that has gone away cannot hold us up. */
+	if (statx(dir, path, (*path ? 0 : AT_EMPTY_PATH) | AT_STATX_DONT_SYNC,
+		  STATX_INO | STATX_BTIME, &st) < 0)
+		return gone_or(errno);
+	id->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	id->ino = st.stx_ino;
+	id->born_ns = 0;
+	if (st.stx_mask & STATX_BTIME)
+		id->born_ns = st.stx_btime.tv_sec * 1000000000LL + st.stx_btime.tv_nsec;
+	return 0;
 }
 
 int process_open_exe(const char *proc, pid_t pid, struct file_id *id, char *path, size_t size)
 {
 	char link[PATH_MAX], target[PATH_MAX];
 	cleanup(cleanup_fd) int fd = -1;
-	struct stat st;
 	int r;
 
 	snprintf(link, sizeof(link), "%s/%d/exe", proc, pid);
@@ -154,9 +167,9 @@ int process_open_exe(const char *proc, pid_t pid, struct file_id *id, char *path
 	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return gone_or(errno);
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	set_id(id, &st);
+	r = read_id(fd, "", id);
+	if (r < 0)
+		return r;
 	if (path) {
 		r = exe_path(proc, pid, target, sizeof(target));
 		if (r < 0)
@@ -169,13 +182,9 @@ int process_open_exe(const char *proc, pid_t pid, struct file_id *id, char *path
 int process_exe_id(const char *proc, pid_t pid, struct file_id *id)
 {
 	char link[PATH_MAX];
-	struct stat st;
 
 	snprintf(link, sizeof(link), "%s/%d/exe", proc, pid);
-	if (stat(link, &st) < 0)
-		return gone_or(errno);
-	set_id(id, &st);
-	return 0;
+	return read_id(AT_FDCWD, link, id);
 }
 
 int process_walk(const char *proc, int (*each)(pid_t pid, void *arg), void *arg, struct err *e)

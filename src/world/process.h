@@ -25,12 +25,12 @@ int process_service_name(const char *proc, pid_t pid, char ret[SERVICE_NAME_MAX]
 /* Identity of an executable: survives renames, tells a replaced file from its predecessor. */
 struct file_id {
 	uint64_t dev, ino;
-	int64_t changed_ns; /* status change time, in case an inode number is used again */
+	int64_t born_ns; /* time of its birth, in case an inode number is used again; 0: not told */
 };
 
 static inline bool file_id_equal(const struct file_id *a, const struct file_id *b)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->changed_ns == b->changed_ns;
+	return a->dev == b->dev && a->ino == b->ino && a->born_ns == b->born_ns;
 }
 
 /*

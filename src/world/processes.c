@@ -88,6 +88,13 @@ const char *processes_service(struct processes *p, uint32_t tgid, const char *co
 	return e->service;
 }
 
+const char *processes_current(const struct processes *p, uint32_t tgid)
+{
+	const struct entry *e = find(p, tgid);
+
+	return e && !e->ended_ns ? e->service : NULL;
+}
+
 void processes_exited(struct processes *p, uint32_t tgid)
 {
 	struct entry *e = find(p, tgid);

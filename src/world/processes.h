@@ -20,6 +20,9 @@ void processes_free(struct processes *p);
  */
 const char *processes_service(struct processes *p, uint32_t tgid, const char *comm);
 
+/* The service of @tgid if it is known and runs, as it is called now; else NULL. Reads nothing. */
+const char *processes_current(const struct processes *p, uint32_t tgid);
+
 /* An exit was seen; or: some may have been missed, look at all of them. */
 void processes_exited(struct processes *p, uint32_t tgid);
 void processes_check_all(struct processes *p);

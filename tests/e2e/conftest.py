@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -31,9 +32,18 @@ def pytest_configure(config):
         pytest.exit("the end-to-end tests load BPF programs: run them as root", returncode=1)
 
 
+# A peer that never comes is a failure, not a test that never ends.
+socket.setdefaulttimeout(30)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def work():
     subprocess.run([ROOT / "tests/work/build"], check=True)
+
+
+def default_signals():
+    """A background job of a script ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Process:
@@ -42,7 +52,8 @@ class Process:
     def __init__(self, *argv, env=None, cwd=None):
         self.process = subprocess.Popen([str(a) for a in argv], env={**ENV, **(env or {})}, cwd=cwd,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=default_signals)
         self.pid = self.process.pid
         self.lines = []
         self.out = []

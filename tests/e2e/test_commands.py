@@ -58,6 +58,13 @@ def test_without_rights():
             assert "sudo" in err and err.count("\n") == 1
 
 
+def test_plan_without_rights_says_what_it_cannot_see():
+    with go_server(GO_VERSIONS[-1]):
+        status, out, _ = sonde("plan", user="nobody")
+    assert status == OK
+    assert "could not be looked at" in out
+
+
 def test_port_taken():
     with running(SONDE, "run", "--listen", "127.0.0.1:0") as first:
         port = first.wait_line(r":(\d+)/metrics")[1]
@@ -90,6 +97,26 @@ def test_report_ends_by_itself_and_by_ctrl_c(tmp_path):
             assert done.count("tcp.client.exchange.duration", "tcp_pair",
                               server__port=own["client"]["port"]) == 7
     assert os.listdir(tmp_path) == ["report.json"]
+
+
+@pytest.mark.parametrize("after", [0, 0.02, 0.05, 0.1, 0.2, 0.3])
+def test_interrupted_at_any_moment_it_ends(after):
+    """Also before everything is in place: what is there then is a complete document."""
+    with running(SONDE, "report") as report:
+        time.sleep(after)
+        assert report.stop(timeout=10) in (OK, -signal.SIGINT)
+        if report.process.returncode == OK:
+            assert Report("\n".join(report.out))
+
+
+def test_a_tier_that_is_not_there_is_told():
+    """This machine may have all tiers: then nothing is missing, and nothing said."""
+    hooks = json.loads(sonde("doctor", "--probes", "tcp", "--tier", "kprobe", "--json")[1])["probes"][0]
+    status, _, err = sonde("report", "tcp", "--tier", "kprobe", "--duration", "100ms")
+    if hooks["works"]:
+        assert (status, err.count("warning")) == (OK, 0)
+    else:
+        assert "no kprobes" in err
 
 
 def test_report_into_what_is_no_file(tmp_path):

@@ -129,6 +129,21 @@ def test_otlp_arrives():
         assert sonde.stop() == 0
 
 
+@pytest.mark.parametrize("probe", ["http", "tcp"])
+def test_the_last_figures_are_sent_at_the_end(probe):
+    """The interval is an hour: what arrives behind the first export is the one of the end."""
+    with Receiver() as receiver, running(SONDE, "run", probe, "--listen", "off", "--otlp.endpoint",
+                                         receiver.url, "--otlp.interval", "1h") as sonde:
+        assert wait_for(lambda: receiver.requests)
+        before = len(receiver.requests)
+        assert sonde.stop() == 0, sonde.lines
+        assert len(receiver.requests) == before + 1
+        # Nobody there any more: it ends all the same.
+    with running(SONDE, "run", probe, "--listen", "off", "--otlp.endpoint", "http://127.0.0.1:9") as sonde:
+        time.sleep(1)
+        assert sonde.stop() == 0, sonde.lines
+
+
 def test_otlp_receiver_that_fails_and_comes_back():
     """Failures are counted and told once; what came meanwhile is in the next export."""
     with Receiver(status=503, retry_after=1, times=2) as receiver, \

@@ -87,6 +87,22 @@ def test_replaced_while_running(tmp_path):
                 assert counts(finish(), "shop") == {key: 2 * n for key, n in want.items()}
 
 
+def test_a_file_that_changes_its_mode_is_the_same_file(tmp_path):
+    """Or it would be probed twice, and each request have two starts."""
+    exe = tmp_path / "shop"
+    shutil.copy(WORK / f"gohttp-{GO_VERSIONS[-1]}", exe)
+    with go_server(None, exe=exe) as (_, port):
+        with measuring("http") as finish:
+            exe.chmod(0o700)
+            (tmp_path / "another-name").hardlink_to(exe)
+            with go_server(None, exe=exe):  # an exec makes sonde look
+                time.sleep(0.5)
+                want = requests(port)
+            report = finish()
+    assert counts(report, "shop") == want
+    assert report.value("sonde.events.missed", sonde__probe="http") == 0
+
+
 def test_panic_and_hijack_are_counted_as_unfinished():
     """Neither ends where requests end: no duration is made up, and both are told of."""
     with go_server(GO_VERSIONS[-1]) as (server, port):
@@ -138,6 +154,20 @@ def test_a_broken_binary_costs_a_line(tmp_path):
                 want = requests(port)
                 assert counts(finish(), f"gohttp-{GO_VERSIONS[-1]}") == want
         server.stop()
+
+
+def test_a_name_cannot_speak_to_the_terminal(tmp_path):
+    exe = tmp_path / "a\x1b]0;owned\ab"
+    exe.write_bytes(spoil_pclntab((WORK / f"gohttp-{GO_VERSIONS[-1]}").read_bytes()))
+    exe.chmod(0o755)
+    with running(exe, "-listen", "127.0.0.1:0"):
+        with measuring("http", "--log-level", "debug"):
+            pass
+        with running(SONDE, "report", "http", "--duration", "100ms") as sonde:
+            told = sonde.wait_line("is not probed")[0]
+            assert told
+            sonde.process.wait(10)
+            assert not any(c < " " for line in sonde.lines for c in line)
 
 
 def spoil_pclntab(elf):

@@ -169,8 +169,8 @@ static void difference_of_two_plans(void **state)
 	assert_int_equal(c.ino, 2);
 	plan_diff(&both, &none, on_detach, NULL, &c);
 	assert_int_equal(c.detached, 6);
-	/* The same inode number after a change is another file. */
-	two.id.changed_ns = 5;
+	/* The same inode number with another birth is another file. */
+	two.id.born_ns = 5;
 	plan_done(&first);
 	add(&first, &two);
 	plan_diff(&both, &first, on_detach, on_attach, &c);

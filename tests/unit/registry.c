@@ -151,6 +151,20 @@ static void totals_stay_exact_beyond_the_limit(void **state)
 	assert_int_equal(registry_overflowed(r), 36);
 }
 
+static void overflow_of_the_kernel_half_is_the_same_series(void **state)
+{
+	cleanup(registry_freep) struct registry *r = new_registry(1);
+	struct attr mark = ATTR_STR("otel.metric.overflow", "true"), other = ATTR_STR("k", "v");
+	struct series *first = registry_series(r, counter, "", &mark, 1);
+
+	(void)state;
+	assert_non_null(first);
+	assert_int_equal(registry_overflowed(r), 0);
+	assert_non_null(registry_series(r, counter, "a", &other, 1));
+	assert_ptr_equal(registry_series(r, counter, "b", &other, 1), first);
+	assert_int_equal(registry_overflowed(r), 1);
+}
+
 static void hostile_strings_are_bounded_and_clean(void **state)
 {
 	static char huge[1 << 20];
@@ -211,6 +225,7 @@ int main(void)
 		cmocka_unit_test(registering_twice_and_not_at_all),
 		cmocka_unit_test(a_snapshot_is_a_sorted_deep_copy),
 		cmocka_unit_test(totals_stay_exact_beyond_the_limit),
+		cmocka_unit_test(overflow_of_the_kernel_half_is_the_same_series),
 		cmocka_unit_test(hostile_strings_are_bounded_and_clean),
 		cmocka_unit_test(set_total_never_goes_back),
 	};
