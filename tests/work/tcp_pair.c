@@ -15,7 +15,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,7 +48,7 @@ static struct {
 	size_t request, response;
 	long delay_us, read_delay_us, client_read_delay_us, hold_ms;
 	const char *wait_for; /* a path */
-	bool samples, spin, server_only, client_only;
+	bool samples, solo, server_only, client_only;
 } opt = { .family = AF_INET, .exchanges = 1, .connections = 1, .request = 100, .response = 1000 };
 
 static char buffer[MAX_MESSAGE];
@@ -158,8 +157,6 @@ static uint64_t recv_all(int fd, size_t len, long delay_us, struct side *s)
 	uint64_t seen, first = 0;
 	ssize_t n;
 
-	while (opt.spin && poll(&wait, 1, 0) == 0)
-		continue;
 	if (delay_us && poll(&wait, 1, -1) < 0)
 		die("poll: %s", strerror(errno));
 	seen = now_ns();
@@ -298,15 +295,42 @@ static void ask(struct side *s)
 
 /* ---- both ---- */
 
-/* Ends that look for bytes without sleeping must not do so on the same CPU. */
-static void take_cpu(int n)
+/*
+ * Both ends in one thread: when send() is back, the bytes are in the other end's receive queue, so
+ * that its clock sees the arrival, which a process that has yet to be woken cannot.
+ */
+static void run_solo(void)
 {
-	cpu_set_t set;
+	int listener = open_listener(), client, server;
+	uint64_t last, arrived, start, ignored;
+	struct sockaddr_storage addr;
+	socklen_t len = address(&addr);
+	struct side asks, answers;
 
-	CPU_ZERO(&set);
-	CPU_SET(n % sysconf(_SC_NPROCESSORS_ONLN), &set);
-	if (opt.spin && sched_setaffinity(0, sizeof(set), &set) < 0)
-		die("sched_setaffinity: %s", strerror(errno));
+	side_init(&asks, "exchange");
+	side_init(&answers, "residence");
+	client = socket(opt.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (client < 0 || connect(client, (struct sockaddr *)&addr, len) < 0)
+		die("connect to port %d: %s", opt.port, strerror(errno));
+	server = accept(listener, NULL, NULL);
+	no_delay(client);
+	no_delay(server);
+	for (long n = 0; n < opt.exchanges; n++) {
+		send_all(client, opt.request, &asks, &last);
+		arrived = now_ns();
+		sleep_us(opt.read_delay_us);
+		recv_all(server, opt.request, 0, &answers);
+		figure_add(&answers.receive_queue, now_ns() - arrived);
+		sleep_us(opt.delay_us);
+		start = send_all(server, opt.response, &answers, &ignored);
+		figure_add(&answers.exchange, start - arrived);
+		figure_add(&asks.exchange, recv_all(client, opt.response, 0, &asks) - last);
+	}
+	printf("{\"client\": ");
+	side_print(&asks, stdout);
+	printf(", \"server\": ");
+	side_print(&answers, stdout);
+	puts("}");
 }
 
 static void run_pair(void)
@@ -324,7 +348,6 @@ static void run_pair(void)
 		die("fork: %s", strerror(errno));
 	if (server == 0) {
 		close(pipe_fds[0]);
-		take_cpu(1);
 		serve(listener, &side);
 		out = fdopen(pipe_fds[1], "w");
 		side_print(&side, out);
@@ -332,7 +355,6 @@ static void run_pair(void)
 	}
 	close(pipe_fds[1]);
 	close(listener);
-	take_cpu(0);
 	ask(&side);
 	printf("{\"client\": ");
 	side_print(&side, stdout);
@@ -378,12 +400,12 @@ static const char usage[] =
 	"  --client-read-delay US  so does the client with the response\n"
 	"  --wait-for FILE         after connecting, the first exchange waits until FILE exists\n"
 	"  --hold MS               after the last exchange, before closing\n"
-	"  --spin                  both ends look for bytes without sleeping, each on a CPU of its\n"
-	"                          own, so that neither waits to be woken and their clocks see an arrival when it happens\n"
+	"  --solo                  both ends in one thread and one connection, so that none of them\n"
+	"                          waits to be woken and their clock sees an arrival\n"
 	"  --samples               every single value too\n";
 
 enum { PORT = 256, CONNECTIONS, EXCHANGES, REQUEST, RESPONSE, DELAY, READ_DELAY, CLIENT_READ_DELAY,
-       WAIT_FOR, HOLD, SPIN, SAMPLES, SERVER, CLIENT, HELP };
+       WAIT_FOR, HOLD, SOLO, SAMPLES, SERVER, CLIENT, HELP };
 
 static const struct option options[] = {
 	{ "port",              required_argument, NULL, PORT },
@@ -396,7 +418,7 @@ static const struct option options[] = {
 	{ "client-read-delay", required_argument, NULL, CLIENT_READ_DELAY },
 	{ "wait-for",          required_argument, NULL, WAIT_FOR },
 	{ "hold",              required_argument, NULL, HOLD },
-	{ "spin",              no_argument,       NULL, SPIN },
+	{ "solo",              no_argument,       NULL, SOLO },
 	{ "samples",           no_argument,       NULL, SAMPLES },
 	{ "server-only",       no_argument,       NULL, SERVER },
 	{ "client-only",       no_argument,       NULL, CLIENT },
@@ -430,7 +452,7 @@ static void take_option(int which)
 	case CLIENT_READ_DELAY: opt.client_read_delay_us = number(optarg, 0, 60000000); break;
 	case WAIT_FOR:          opt.wait_for = optarg; break;
 	case HOLD:              opt.hold_ms = number(optarg, 0, 600000); break;
-	case SPIN:              opt.spin = true; break;
+	case SOLO:              opt.solo = true; break;
 	case SAMPLES:           opt.samples = true; break;
 	case SERVER:            opt.server_only = true; break;
 	case CLIENT:            opt.client_only = true; break;
@@ -457,6 +479,8 @@ int main(int argc, char **argv)
 	}
 	if (opt.client_only || opt.server_only)
 		run_half();
+	else if (opt.solo)
+		run_solo();
 	else
 		run_pair();
 	return 0;
