@@ -20,7 +20,8 @@ struct {
 
 /*
  * A new program wakes user space, which wants to look at it before it serves its first request; next
- * to an exec, a wakeup costs nothing. An end can wait for the next look.
+ * to an exec, a wakeup costs nothing. An end can wait for the next look; because ends are left lying,
+ * the kernel's own rule (wake a reader that has caught up) would wake for nothing that comes behind.
  */
 static __always_inline int ship(__u32 type, __u32 tgid, __u64 flags)
 {
@@ -42,7 +43,7 @@ static __always_inline int ship(__u32 type, __u32 tgid, __u64 flags)
 SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(sn_proc_exec)
 {
-	return ship(SN_PROCESS_EXEC, bpf_get_current_pid_tgid() >> 32, 0);
+	return ship(SN_PROCESS_EXEC, bpf_get_current_pid_tgid() >> 32, BPF_RB_FORCE_WAKEUP);
 }
 
 SEC("?tp_btf/sched_process_exit")

@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -32,8 +31,15 @@ def pytest_configure(config):
         pytest.exit("the end-to-end tests load BPF programs: run them as root", returncode=1)
 
 
-# A peer that never comes is a failure, not a test that never ends.
-socket.setdefaulttimeout(30)
+@pytest.fixture(autouse=True)
+def bounded():
+    """A peer that never comes is a failure, not a test that never ends."""
+    def over(*_):
+        raise TimeoutError("the test took more than two minutes")
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
 
 
 @pytest.fixture(scope="session", autouse=True)
