@@ -142,8 +142,9 @@ static void walk(struct walk *w, struct site *ret)
 			choose_behind_check(w, ret);
 			return;
 		}
-		if (insn->id == X86_INS_PUSH) { /* no check: nothing starts it over */
-			choose(ret, w, insn, SITE_PUSH);
+		if (insn->id == X86_INS_PUSH) {
+			/* The programs judge each hit by the flags of the check (GO_WILL_RESTART). */
+			refuse(ret, "it has no stack check, by which a repeated hit could be told");
 			return;
 		}
 		if (prepares_check(insn, previous))
