@@ -135,7 +135,7 @@ const struct command commands[] = {
 	  "nothing for good, and says what to do about what does not work." },
 	{ COMMAND_PLAN, "plan", "[PROBE...]", 32, "say what would be attached where, and why",
 	  "Reads the running programs as far as it is allowed to; without root, others' programs "
-	  "are listed as not readable. Attaches nothing." },
+	  "are counted, not shown. Attaches nothing." },
 	{ COMMAND_LIST, "list", "[PROBE...]", 32, "list the probes and their metrics",
 	  "Prints name, unit, kind, description and the default attributes of every metric." },
 	{ COMMAND_VERSION, "version", "", 0, "print the version",

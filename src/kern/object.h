@@ -49,8 +49,8 @@ int kern_object_map(const struct kern_object *o, const char *name);
 
 /*
  * Runs of the object's programs that the kernel left out because one was running on that CPU
- * already: losses, counted by the kernel. Programs on tracepoints and functions have them, uprobes
- * do not.
+ * already: losses, counted by the kernel. Programs on tracepoints and functions have them; of
+ * uprobes and kprobes by perf event, which older kernels leave out too, they keep no count.
  */
 uint64_t kern_object_misses(const struct kern_object *o);
 

@@ -270,6 +270,18 @@ def test_more_peers_than_series():
     assert report.fates("tcp")["aggregated_overflow"] > 0
 
 
+def test_nothing_is_lost_when_series_are_let_go():
+    """The sweep of every ten seconds takes the series of ended processes out of the kernel's map."""
+    with measuring("tcp") as finish:
+        ports = [tcp_pair("--exchanges", 7)["client"]["port"]]
+        time.sleep(21)
+        ports.append(tcp_pair("--exchanges", 5)["client"]["port"])
+        report = finish()
+    for port, n in zip(ports, (7, 5)):
+        for name in (CLIENT, SERVER):
+            assert report.count(name, "tcp_pair", server__port=port) == n
+
+
 def test_processes_that_are_gone_have_a_name():
     with measuring("tcp") as finish:
         own = tcp_pair("--exchanges", 3)
