@@ -34,6 +34,13 @@ enum sn_stat {
 	SN_STAT_MAX,
 };
 
+/*
+ * How the kernel half tells a process by its name and its start: by the kernel's own types, by reading
+ * memory where they say it is, or, where nothing describes them or reading is forbidden, by the name
+ * of the thread alone.
+ */
+enum sn_task_access { SN_TASK_COMM, SN_TASK_READ, SN_TASK_TYPED };
+
 /* A process that appears in a series. Keyed by tgid; written once, at its first series. */
 struct sn_process {
 	__u64 start_ns; /* boot time of its start; tells a reused pid from the first owner */

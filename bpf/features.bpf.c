@@ -24,6 +24,22 @@ struct {
 	__type(value, __u64);
 } sn_f_array SEC(".maps");
 
+/* Since 5.11 (3ca1032ab7ab). */
+SEC("?raw_tp/sched_process_exit")
+int sn_f_task(void *ctx)
+{
+	return bpf_get_current_task_btf() == NULL;
+}
+
+/* Forbidden by lockdown=confidentiality. */
+SEC("?raw_tp/sched_process_exit")
+int sn_f_read(void *ctx)
+{
+	__u64 word;
+
+	return (int)bpf_probe_read_kernel(&word, sizeof(word), ctx);
+}
+
 /* Since 5.11 (8e4597c627fb). */
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(sn_f_storage_tp, struct sock *sk)
@@ -40,6 +56,13 @@ int sn_f_cmpxchg(void *ctx)
 	__u64 *v = bpf_map_lookup_elem(&sn_f_array, &key);
 
 	return v && __sync_val_compare_and_swap(v, 1, 2) == 3;
+}
+
+/* Since 6.6 (89ae89f53d20). */
+SEC("?uprobe.multi")
+int sn_f_multi(struct pt_regs *ctx)
+{
+	return 0;
 }
 
 /* On x86-64 since 5.5, on arm64 since 6.0; refused where the kernel has no function tracer. */

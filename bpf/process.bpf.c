@@ -40,19 +40,29 @@ static __always_inline int ship(__u32 type, __u32 tgid, __u64 flags)
 	return 0;
 }
 
-SEC("?tp_btf/sched_process_exec")
-int BPF_PROG(sn_proc_exec)
+/* Reads no kernel types, so it has one form for all kernels. */
+SEC("?raw_tp/sched_process_exec")
+int sn_proc_exec(void *ctx)
 {
 	return ship(SN_PROCESS_EXEC, bpf_get_current_pid_tgid() >> 32, BPF_RB_FORCE_WAKEUP);
 }
 
-SEC("?tp_btf/sched_process_exit")
-int BPF_PROG(sn_proc_exit)
+/* One event a process, not one a thread: when its last thread ends, leader or not. */
+static __always_inline int on_exit(bool others_live)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-	/* One event a process, not one a thread: when its last thread ends, leader or not. */
-	if (BPF_CORE_READ(task, signal, live.counter))
+	if (others_live)
 		return 0;
 	return ship(SN_PROCESS_EXIT, bpf_get_current_pid_tgid() >> 32, BPF_RB_NO_WAKEUP);
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(sn_proc_exit, struct task_struct *task)
+{
+	return on_exit(task->signal->live.counter);
+}
+
+SEC("?raw_tp/sched_process_exit")
+int BPF_PROG(sn_proc_exit_rt, struct task_struct *task)
+{
+	return on_exit(BPF_CORE_READ(task, signal, live.counter));
 }

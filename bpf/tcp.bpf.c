@@ -135,10 +135,7 @@ static __always_inline void flush_rest(struct sn_tcp_sock *st, const struct view
 		record_bytes(st, v->write_seq);
 }
 
-/* ---- once in the life of a socket: the same tracepoints on every kernel ---- */
-
-SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(sn_tcp_state, struct sock *sk, int oldstate, int newstate)
+static __always_inline int on_state(struct sock *sk, int oldstate, int newstate, const bool typed)
 {
 	bool begins = newstate == TCP_SYN_SENT ||
 		      (newstate == TCP_ESTABLISHED && oldstate == TCP_SYN_RECV);
@@ -148,15 +145,16 @@ int BPF_PROG(sn_tcp_state, struct sock *sk, int oldstate, int newstate)
 	if (!begins && newstate != TCP_ESTABLISHED && newstate != TCP_FIN_WAIT1 &&
 	    newstate != TCP_LAST_ACK && newstate != TCP_CLOSE)
 		return 0;
-	if (!view_sock(&v, sk, true))
+	if (!view_sock(&v, sk, typed))
 		return 0;
-	st = sock_state(sk, true, begins);
+	st = sock_state(sk, typed, begins);
 	if (!st)
 		return 0;
 	if (begins) {
 		/* Sockets can be connected again, and their memory be used again. */
 		*st = zero_sock;
-		sock_identify(st, &v, newstate == TCP_SYN_SENT ? SN_TCP_CLIENT : SN_TCP_SERVER);
+		sock_identify(st, &v, newstate == TCP_SYN_SENT ? SN_TCP_CLIENT : SN_TCP_SERVER,
+			      typed);
 		st->tx_closed = true;
 	}
 	if (newstate == TCP_ESTABLISHED) {
@@ -169,22 +167,47 @@ int BPF_PROG(sn_tcp_state, struct sock *sk, int oldstate, int newstate)
 	return 0;
 }
 
-SEC("?tp_btf/tcp_destroy_sock")
-int BPF_PROG(sn_tcp_destroy, struct sock *sk)
+static __always_inline int on_destroy(struct sock *sk, const bool typed)
 {
 	__u64 key = (__u64)sk;
 	struct sn_tcp_sock *st;
 	struct view v;
 
-	if (!view_sock(&v, sk, true))
+	if (!view_sock(&v, sk, typed))
 		return 0;
-	st = sock_state(sk, true, false);
+	st = sock_state(sk, typed, false);
 	if (!st)
 		return 0;
 	flush_rest(st, &v);
 	if (sn_use_hash)
 		bpf_map_delete_elem(&sn_tcp_hash, &key);
 	return 0;
+}
+
+/* ---- once in the life of a socket: the same tracepoints on every kernel, typed if it has BTF ---- */
+
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(sn_tcp_state, struct sock *sk, int oldstate, int newstate)
+{
+	return on_state(sk, oldstate, newstate, true);
+}
+
+SEC("?raw_tp/inet_sock_set_state")
+int BPF_PROG(sn_tcp_state_rt, struct sock *sk, int oldstate, int newstate)
+{
+	return on_state(sk, oldstate, newstate, false);
+}
+
+SEC("?tp_btf/tcp_destroy_sock")
+int BPF_PROG(sn_tcp_destroy, struct sock *sk)
+{
+	return on_destroy(sk, true);
+}
+
+SEC("?raw_tp/tcp_destroy_sock")
+int BPF_PROG(sn_tcp_destr_rt, struct sock *sk)
+{
+	return on_destroy(sk, false);
 }
 
 /* ---- tier 1: BTF tracepoints ---- */

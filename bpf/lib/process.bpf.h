@@ -17,16 +17,27 @@ struct {
 	__type(value, struct sn_process);
 } sn_processes SEC(".maps");
 
+/* enum sn_task_access, set before loading. */
+const volatile __u32 sn_task_access = SN_TASK_READ;
+
 /* Remembers the current process; a full map costs its name alone ("pid 812"), never a value. */
 static __always_inline void sn_remember_process(__u32 tgid)
 {
-	struct task_struct *leader;
 	struct sn_process process = {};
+	struct task_struct *leader;
 
 	if (tgid != bpf_get_current_pid_tgid() >> 32)
 		return;
-	leader = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
-	process.start_ns = BPF_CORE_READ(leader, start_boottime);
-	BPF_CORE_READ_STR_INTO(&process.comm, leader, comm);
+	if (sn_task_access == SN_TASK_TYPED) {
+		leader = bpf_get_current_task_btf()->group_leader;
+		process.start_ns = leader->start_boottime;
+		__builtin_memcpy(process.comm, leader->comm, sizeof(process.comm));
+	} else if (sn_task_access == SN_TASK_READ) {
+		leader = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
+		process.start_ns = BPF_CORE_READ(leader, start_boottime);
+		BPF_CORE_READ_STR_INTO(&process.comm, leader, comm);
+	} else {
+		bpf_get_current_comm(process.comm, sizeof(process.comm));
+	}
 	bpf_map_update_elem(&sn_processes, &tgid, &process, BPF_ANY);
 }

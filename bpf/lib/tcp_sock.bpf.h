@@ -15,7 +15,8 @@
 
 /*
  * Set before loading. State lives in socket storage, unless the kernel has none for tracing
- * programs (before 5.11) or one of the hooks is a kprobe (which may not use it): then in a hash.
+ * programs (before 5.11) or one of the hooks gets its socket without a type, as kprobes and raw
+ * tracepoints do, which may not use it: then in a hash.
  */
 const volatile bool sn_use_hash = false;
 
@@ -84,12 +85,13 @@ static const struct sn_tcp_key overflow_key[] = {
 struct view {
 	struct sock *sk;
 	__u32 rcv_nxt, copied_seq, write_seq;
-	__u8 shutdown;
+	__u8 shutdown, state;
 };
 
 /*
  * Reads @sk into @v; false if it is no TCP socket. Programs that get their socket as a BTF pointer
- * (@typed) read it with plain loads; kprobes have to ask for a copy of each field.
+ * (@typed) read it with plain loads, which no lockdown forbids; the others have to ask for a copy of
+ * each field.
  */
 static __always_inline bool view_sock(struct view *v, struct sock *sk, const bool typed)
 {
@@ -104,6 +106,7 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 		v->copied_seq = tp->copied_seq;
 		v->write_seq = tp->write_seq;
 		v->shutdown = tp->inet_conn.icsk_inet.sk.sk_shutdown;
+		v->state = sk->__sk_common.skc_state;
 		return true;
 	}
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
@@ -114,6 +117,7 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 	v->copied_seq = BPF_CORE_READ(tp, copied_seq);
 	v->write_seq = BPF_CORE_READ(tp, write_seq);
 	v->shutdown = BPF_CORE_READ(sk, sk_shutdown);
+	v->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	return true;
 }
 
@@ -148,32 +152,50 @@ static __always_inline struct sn_tcp_sock *sock_state(struct sock *sk, const boo
 	return bpf_map_lookup_elem(&sn_tcp_hash, &key);
 }
 
+/* The peer's address, IPv4 as mapped into IPv6. */
+static __always_inline void read_peer(struct sn_tcp_sock *st, struct sock_common *skc, __u16 family,
+				      const bool typed)
+{
+	__u32 *peer = (__u32 *)st->key.peer;
+
+	if (family != AF_INET6) {
+		peer[2] = bpf_htonl(0xffff);
+		peer[3] = typed ? skc->skc_daddr : BPF_CORE_READ(skc, skc_daddr);
+	} else if (typed) {
+		for (int i = 0; i < 4; i++)
+			peer[i] = skc->skc_v6_daddr.in6_u.u6_addr32[i];
+	} else {
+		BPF_CORE_READ_INTO((struct in6_addr *)peer, skc, skc_v6_daddr);
+	}
+}
+
 /*
  * Fills in who talks to whom. @role is known when we saw the handshake; a socket that is older than
  * sonde is a server's if its local port had a listener when sonde started.
  */
-static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct view *v, __u8 role)
+static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct view *v, __u8 role,
+					  const bool typed)
 {
 	struct sock_common *skc = &v->sk->__sk_common;
-	__u16 port = BPF_CORE_READ(skc, skc_num);
+	struct sn_tcp_listen_key listen = {};
+	__u16 family;
+	__be16 port;
 
-	if (role == SN_TCP_UNKNOWN) {
-		struct sn_tcp_listen_key listen = {
-			.netns = BPF_CORE_READ(skc, skc_net.net, ns.inum),
-			.port = port,
-		};
-
-		role = bpf_map_lookup_elem(&sn_tcp_listen, &listen) ? SN_TCP_SERVER : SN_TCP_CLIENT;
-	}
-	if (role == SN_TCP_CLIENT)
-		port = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
-	if (BPF_CORE_READ(skc, skc_family) == AF_INET6) {
-		BPF_CORE_READ_INTO((struct in6_addr *)st->key.peer, skc, skc_v6_daddr);
+	if (typed) {
+		listen.netns = skc->skc_net.net->ns.inum;
+		listen.port = skc->skc_num;
+		family = skc->skc_family;
+		port = skc->skc_dport;
 	} else {
-		*(__u32 *)&st->key.peer[8] = bpf_htonl(0xffff);
-		*(__u32 *)&st->key.peer[12] = BPF_CORE_READ(skc, skc_daddr);
+		listen.netns = BPF_CORE_READ(skc, skc_net.net, ns.inum);
+		listen.port = BPF_CORE_READ(skc, skc_num);
+		family = BPF_CORE_READ(skc, skc_family);
+		port = BPF_CORE_READ(skc, skc_dport);
 	}
-	st->key.port = port;
+	if (role == SN_TCP_UNKNOWN)
+		role = bpf_map_lookup_elem(&sn_tcp_listen, &listen) ? SN_TCP_SERVER : SN_TCP_CLIENT;
+	read_peer(st, skc, family, typed);
+	st->key.port = role == SN_TCP_CLIENT ? bpf_ntohs(port) : listen.port;
 	st->key.role = role;
 	st->ready = true;
 }
@@ -199,8 +221,8 @@ static __always_inline struct sn_tcp_sock *sock_known(const struct view *v, cons
 	if (!st || st->open)
 		return st;
 	if (!st->ready)
-		sock_identify(st, v, SN_TCP_UNKNOWN);
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
+		sock_identify(st, v, SN_TCP_UNKNOWN, typed);
+	if (v->state != TCP_SYN_SENT)
 		sock_open(st, v);
 	return st;
 }

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/worker.h"
+#include "kern/btf.h"
 #include "probe/run.h"
 #include "world/inspector.h"
 
@@ -152,6 +153,8 @@ static int agent_open(struct agent *a, struct err *e)
 		.tier = (enum kern_tier)a->config->tier,
 	};
 	r = open_loop(a, e);
+	if (!r && a->config->btf)
+		r = kern_types_use_file(a->config->btf, e);
 	if (!r)
 		r = registry_register(a->registry, probe_run_metrics);
 	if (!r)

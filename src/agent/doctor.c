@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "kern/btf.h"
 #include "kern/features.h"
 #include "probe/run.h"
 
@@ -151,6 +152,10 @@ enum exit_status command_doctor(const struct config *c)
 	if (r < 0) {
 		strbuf_printf(&out, "  no  rights: %s\n", e.msg);
 	} else {
+		if (c->btf && kern_types_use_file(c->btf, &e) < 0) {
+			strbuf_printf(&out, "  no  --btf: %s\n", e.msg);
+			json_object_set_new(root, "btf", json_string(e.msg));
+		}
 		print_kernel(&out, root);
 		working = examine_all(c, &out, root);
 	}

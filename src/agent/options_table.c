@@ -36,6 +36,12 @@ const struct opt opts[] = {
 	  .text = "With auto, BTF tracepoints are tried first, then fentry, then kprobes. The "
 		  "others force one of them, for tests and comparisons; a figure that this tier "
 		  "cannot give is then absent." },
+	{ "btf", 0, OPT_TEXT, AT(btf), .metavar = "FILE",
+	  .commands = RUN | REPORT | DOCTOR, .group = OPT_GROUP_MEASURE,
+	  .help = "the kernel's types, where it carries none itself (BTF)",
+	  .text = "Most kernels do (/sys/kernel/btf/vmlinux), and the file is then left alone. "
+		  "Where they do not, probes on kernel events need a BTF file that was made for that "
+		  "very kernel; one that was not is found out and refused." },
 	{ "max_series", 0, OPT_NUMBER, AT(max_series), .min = 1, .max = 100000, .fallback = "2000",
 	  .metavar = "N", .commands = RUN | REPORT, .group = OPT_GROUP_MEASURE,
 	  .help = "series that a metric may have",

@@ -29,9 +29,11 @@ KERN_IMAGE_DECLARE(process);
 /* Names outlive their process for so long; its series are let go of much earlier. */
 #define KEEP_NAMES_NS (60 * NSEC_PER_SEC)
 
+/* Where ends are not told, the next walk over /proc finds them. */
 static const struct kern_hook hooks[] = {
-	{ "exec", KERN_TIER_BTF, "sn_proc_exec", "sched_process_exec", false },
-	{ "exit", KERN_TIER_BTF, "sn_proc_exit", "sched_process_exit", false },
+	{ "exec", KERN_TIER_RAW, "sn_proc_exec", "sched_process_exec", .untyped = true },
+	{ "exit", KERN_TIER_BTF, "sn_proc_exit", "sched_process_exit", .optional = true },
+	{ "exit", KERN_TIER_RAW, "sn_proc_exit_rt", "sched_process_exit", .optional = true },
 };
 
 struct pids {

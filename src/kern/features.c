@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kern/features.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include <bpf/btf.h>
+#include <errno.h>
 
 #include "base/cleanup.h"
+#include "kern/btf.h"
 #include "kern/object.h"
 #include "kern/private.h"
 
@@ -16,7 +14,12 @@ static const struct {
 	const char *name, *loss;
 } texts[KERN_FEATURE_MAX] = {
 	[KERN_BTF] = { "kernel type information (BTF)",
-		       "probes on kernel events cannot be placed" },
+		       "BTF tracepoints and fentry cannot be used" },
+	[KERN_TASK_BTF] = { "typed access to tasks",
+			    "names of processes are read by address, at a slightly higher cost" },
+	[KERN_READ_KERNEL] = { "reading kernel memory", "lockdown=confidentiality forbids it: "
+							"kprobes and other untyped hooks cannot be "
+							"used" },
 	[KERN_SK_STORAGE] = { "socket storage",
 			      "state of TCP sockets is kept in a hash, at a higher cost" },
 	[KERN_CMPXCHG] = { "atomic exchange", "two new extremes within the same nanoseconds on two "
@@ -39,32 +42,6 @@ const char *kern_feature_loss(enum kern_feature f)
 	return texts[f].loss;
 }
 
-/* The kernel's BTF is megabytes long and wanted at the start only: it is read anew for each use. */
-static bool btf_has(const char *name, uint32_t kind)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool found;
-
-	if (!btf)
-		return false;
-	found = btf__find_by_name_kind(btf, name, kind) >= 0;
-	btf__free(btf);
-	return found;
-}
-
-bool kern_btf_has_tracepoint(const char *name)
-{
-	char type[128];
-
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf_has(type, BTF_KIND_TYPEDEF);
-}
-
-bool kern_btf_has_function(const char *name)
-{
-	return btf_has(name, BTF_KIND_FUNC);
-}
-
 static bool try_program(struct kern_object *o, const char *name, bool attach)
 {
 	struct kern_program *p;
@@ -80,20 +57,33 @@ static bool try_program(struct kern_object *o, const char *name, bool attach)
 	return ok;
 }
 
+/* The kernel that knows such links at all complains of the file, which is a folder. */
+static bool try_uprobe_multi(struct kern_object *o)
+{
+	struct kern_program *p;
+
+	return kern_program_load(o, "sn_f_multi", &p, NULL) == 0 &&
+	       kern_program_try_uprobe_multi(p, "/") == -EBADF;
+}
+
 static void probe_all(void)
 {
 	static const struct kern_image image = KERN_IMAGE(features);
 	struct kern_object *o;
 
 	probed = true;
-	have[KERN_CMPXCHG] = true; /* the loader must not mend the program that asks */
-	have[KERN_BTF] = btf_has("task_struct", BTF_KIND_STRUCT);
-	have[KERN_UPROBE_MULTI] = btf_has("bpf_uprobe_multi_link", BTF_KIND_STRUCT);
+	/* The loader must not mend the programs that ask. */
+	have[KERN_CMPXCHG] = true;
+	have[KERN_UPROBE_MULTI] = true;
+	have[KERN_BTF] = kern_types() == KERN_TYPES_KERNEL;
 	if (kern_object_open(&image, &o, NULL) < 0)
 		return;
 	if (kern_object_create(o, NULL) == 0) {
+		have[KERN_TASK_BTF] = try_program(o, "sn_f_task", false);
+		have[KERN_READ_KERNEL] = try_program(o, "sn_f_read", false);
 		have[KERN_SK_STORAGE] = try_program(o, "sn_f_storage_tp", false);
 		have[KERN_CMPXCHG] = try_program(o, "sn_f_cmpxchg", false);
+		have[KERN_UPROBE_MULTI] = try_uprobe_multi(o);
 		have[KERN_FENTRY] = try_program(o, "sn_f_fentry", true);
 		have[KERN_KPROBE] = try_program(o, "sn_f_kprobe", true);
 	}

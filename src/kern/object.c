@@ -33,7 +33,8 @@ struct kern_link {
 
 static struct bpf_object *open_instance(const struct kern_image *image, struct err *e)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = image->name);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = image->name,
+		    .btf_custom_path = kern_types_path());
 	struct bpf_object *o;
 
 	kern_log_clear();
@@ -357,6 +358,16 @@ int kern_program_attach_uprobes(struct kern_program *p, int fd, const uint64_t *
 		return err_set(e, r, "program %s cannot be attached to the file: %s",
 			       bpf_program__name(p->program), strerror(-r));
 	return 0;
+}
+
+int kern_program_try_uprobe_multi(struct kern_program *p, const char *path)
+{
+	static const uint64_t offset = 0;
+	struct kern_link *l = NULL;
+	int r = attach_multi(p, path, &offset, 1, &l);
+
+	kern_link_free(l);
+	return r ? r : -EEXIST;
 }
 
 void kern_link_free(struct kern_link *l)

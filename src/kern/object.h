@@ -71,6 +71,12 @@ int kern_program_attach(struct kern_program *p, struct kern_link **ret, struct e
 int kern_program_attach_uprobes(struct kern_program *p, int fd, const uint64_t *offsets, size_t n,
 				struct kern_link **ret, struct err *e);
 
+/*
+ * What the kernel says (-errno; never 0) to a uprobe_multi link of the program at @path, which is no
+ * file that could be probed. For the probing of features.
+ */
+int kern_program_try_uprobe_multi(struct kern_program *p, const char *path);
+
 void kern_link_free(struct kern_link *l);
 
 int kern_program_fd(const struct kern_program *p);

@@ -10,5 +10,8 @@ void kern_log_init(void);
 void kern_log_clear(void);
 const char *kern_log_last(void); /* "" if there was none */
 
+/* The file by which programs are fitted to this kernel's types, or NULL: the kernel's own. */
+const char *kern_types_path(void);
+
 /* See atomics.c. */
 void kern_replace_cmpxchg(struct bpf_program *p);

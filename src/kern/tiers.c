@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "kern/btf.h"
 #include "kern/features.h"
 
 static const char *const names[] = {
-	[KERN_TIER_AUTO] = "auto",
-	[KERN_TIER_BTF] = "tp_btf",
-	[KERN_TIER_FENTRY] = "fentry",
-	[KERN_TIER_KPROBE] = "kprobe",
+	[KERN_TIER_AUTO] = "auto",     [KERN_TIER_BTF] = "tp_btf", [KERN_TIER_FENTRY] = "fentry",
+	[KERN_TIER_KPROBE] = "kprobe", [KERN_TIER_RAW] = "raw_tp",
 };
 
 const char *kern_tier_name(enum kern_tier t)
@@ -42,39 +41,47 @@ static bool figure_has_tier(const struct kern_hook *hooks, size_t n, const char 
 	return false;
 }
 
-bool kern_hook_possible(const struct kern_hook *hooks, size_t n, size_t i, enum kern_tier forced,
-			char *why, size_t size)
+/* Whether the kernel seems to have hook @i, without loading anything; fills @why if not. */
+static bool possible(const struct kern_hook *hooks, size_t n, size_t i, enum kern_tier forced,
+		     bool in_btf, char *why, size_t size)
 {
 	const struct kern_hook *h = &hooks[i];
+	bool is_function = h->tier == KERN_TIER_FENTRY;
 
 	if (forced != KERN_TIER_AUTO && h->tier != forced &&
-	    figure_has_tier(hooks, n, h->figure, forced)) {
+	    figure_has_tier(hooks, n, h->figure, forced))
 		snprintf(why, size, "the tier %s was asked for", names[forced]);
-		return false;
+	else if (h->tier == KERN_TIER_KPROBE && !kern_has(KERN_KPROBE))
+		snprintf(why, size, "this kernel does not let kprobes attach");
+	else if (is_function && !kern_has(KERN_FENTRY))
+		snprintf(why, size, "this kernel does not let fentry programs attach");
+	else if ((h->tier == KERN_TIER_KPROBE || h->tier == KERN_TIER_RAW) &&
+		 kern_types() == KERN_TYPES_NONE && !h->untyped)
+		snprintf(why, size, "this kernel has no BTF: give a file with it, --btf FILE");
+	else if (h->tier == KERN_TIER_KPROBE || h->tier == KERN_TIER_RAW || in_btf)
+		return true;
+	else if (!kern_has(KERN_BTF))
+		snprintf(why, size, "this kernel has no BTF");
+	else
+		snprintf(why, size, "this kernel has no %s %s",
+			 is_function ? "function" : "tracepoint", h->target);
+	return false;
+}
+
+/* Whether the kernel's BTF names the target of each hook. */
+static void find_targets(const struct kern_hook *hooks, size_t n, bool *in_btf)
+{
+	struct kern_type_query queries[KERN_MAX_HOOKS] = {};
+
+	for (size_t i = 0; i < n; i++) {
+		queries[i].kind =
+			hooks[i].tier == KERN_TIER_BTF ? KERN_TYPE_TRACEPOINT : KERN_TYPE_FUNCTION;
+		queries[i].name = hooks[i].target;
 	}
-	switch (h->tier) {
-	case KERN_TIER_BTF:
-		if (kern_btf_has_tracepoint(h->target))
-			return true;
-		snprintf(why, size, "this kernel has no tracepoint %s", h->target);
-		return false;
-	case KERN_TIER_FENTRY:
-		if (!kern_has(KERN_FENTRY))
-			snprintf(why, size, "this kernel does not let fentry programs attach");
-		else if (!kern_btf_has_function(h->target))
-			snprintf(why, size, "this kernel has no function %s", h->target);
-		else
-			return true;
-		return false;
-	case KERN_TIER_KPROBE:
-		if (kern_has(KERN_KPROBE))
-			return true;
-		snprintf(why, size, "this kernel has no kprobes");
-		return false;
-	default:
-		snprintf(why, size, "unknown tier");
-		return false;
-	}
+	if (kern_types() == KERN_TYPES_KERNEL)
+		kern_types_find(queries, n);
+	for (size_t i = 0; i < n; i++)
+		in_btf[i] = queries[i].found;
 }
 
 static int attach_hook(struct kern_object *o, const struct kern_hook *h, struct kern_hook_state *st)
@@ -95,9 +102,12 @@ static int attach_hook(struct kern_object *o, const struct kern_hook *h, struct 
 int kern_hooks_attach(struct kern_object *o, const struct kern_hook *hooks, size_t n,
 		      enum kern_tier forced, struct kern_hook_state *states, struct err *e)
 {
-	bool had = false;
+	bool had = false, in_btf[KERN_MAX_HOOKS];
 	int missing = 0;
 
+	if (n > KERN_MAX_HOOKS)
+		return err_set(e, -E2BIG, "a probe has more than %d hooks", KERN_MAX_HOOKS);
+	find_targets(hooks, n, in_btf);
 	memset(states, 0, n * sizeof(*states));
 	for (size_t i = 0; i < n; i++) {
 		const char *figure = hooks[i].figure;
@@ -107,7 +117,7 @@ int kern_hooks_attach(struct kern_object *o, const struct kern_hook *hooks, size
 		if (first)
 			had = false;
 		if (!had &&
-		    kern_hook_possible(hooks, n, i, forced, states[i].why, sizeof(states[i].why)))
+		    possible(hooks, n, i, forced, in_btf[i], states[i].why, sizeof(states[i].why)))
 			had = attach_hook(o, &hooks[i], &states[i]) == 0;
 		if (last && !had && !hooks[i].optional) {
 			missing++;

@@ -9,7 +9,13 @@
  * rows of one table; the first that loads and attaches is taken, the others say why not, and `sonde
  * doctor` shows both.
  */
-enum kern_tier { KERN_TIER_AUTO, KERN_TIER_BTF, KERN_TIER_FENTRY, KERN_TIER_KPROBE };
+enum kern_tier {
+	KERN_TIER_AUTO,
+	KERN_TIER_BTF,	  /* tracepoint with typed arguments */
+	KERN_TIER_FENTRY, /* function with typed arguments */
+	KERN_TIER_KPROBE, /* function */
+	KERN_TIER_RAW,	  /* tracepoint, for kernels without BTF; cannot be forced */
+};
 
 struct kern_hook {
 	const char *figure; /* rows of one figure stand together */
@@ -17,7 +23,10 @@ struct kern_hook {
 	const char *program; /* in the BPF object */
 	const char *target;  /* tracepoint or function */
 	bool optional;	     /* a figure that kernels may lack without loss */
+	bool untyped;	     /* reads no kernel types: works where nothing describes them */
 };
+
+#define KERN_MAX_HOOKS 32
 
 struct kern_hook_state {
 	bool attached;
@@ -25,20 +34,14 @@ struct kern_hook_state {
 	struct kern_link *link;
 };
 
-const char *kern_tier_name(enum kern_tier t); /* "tp_btf", "fentry", "kprobe" */
+const char *kern_tier_name(enum kern_tier t); /* "tp_btf", "fentry", "kprobe", "raw_tp" */
 
 /* From "auto", "btf", "fentry", "kprobe"; -EINVAL. */
 int kern_tier_parse(const char *s, enum kern_tier *ret);
 
 /*
- * Whether the kernel seems to have the hook, without loading anything; fills @why if not. With @forced
- * other than AUTO, a figure with a row of that tier takes only that row.
- */
-bool kern_hook_possible(const struct kern_hook *hooks, size_t n, size_t i, enum kern_tier forced,
-			char *why, size_t size);
-
-/*
- * Attaches one hook for every figure of @hooks. @states has @n entries and is filled for all rows;
+ * Attaches one hook for every figure of @hooks. With @forced other than AUTO, a figure with a row of
+ * that tier takes only that row. @states has @n entries and is filled for all rows;
  * links are released by kern_hooks_detach(). Returns the number of non-optional figures that could
  * not be had, 0 when all is well; -errno when nothing could be tried at all.
  */

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "base/cleanup.h"
+#include "kern/btf.h"
+#include "kern/features.h"
 #include "kern/map.h"
 #include "world/process.h"
 
@@ -89,12 +91,25 @@ static int add_overflow_keys(struct probe_run *r, struct err *e)
 	return 0;
 }
 
+static int set_task_access(struct kern_object *o, struct err *e)
+{
+	uint32_t access = SN_TASK_COMM;
+
+	if (kern_has(KERN_TASK_BTF))
+		access = SN_TASK_TYPED;
+	else if (kern_types() != KERN_TYPES_NONE && kern_has(KERN_READ_KERNEL))
+		access = SN_TASK_READ;
+	return kern_object_set(o, "sn_task_access", &access, sizeof(access), e);
+}
+
 static int open_object(struct probe_run *r, int attempt, struct err *e)
 {
 	const struct probe *p = r->probe;
 	int err;
 
 	err = kern_object_open(&p->image, &r->object, e);
+	if (!err)
+		err = set_task_access(r->object, e);
 	if (!err && p->configure)
 		err = p->configure(r->object, r->env, attempt, e);
 	if (!err)

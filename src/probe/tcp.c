@@ -40,21 +40,23 @@ static const struct metric metrics[] = {
 	{},
 };
 
-/* Best first. The two tracepoints of the end are the same everywhere. */
+/* Best first. The first two tracepoints are the same everywhere. */
 static const struct kern_hook hooks[] = {
-	{ "state", KERN_TIER_BTF, "sn_tcp_state", "inet_sock_set_state", false },
-	{ "close", KERN_TIER_BTF, "sn_tcp_destroy", "tcp_destroy_sock", false },
-	{ "arrival", KERN_TIER_BTF, "sn_tcp_arr_tp", "sk_data_ready", false },
-	{ "arrival", KERN_TIER_FENTRY, "sn_tcp_arr_fe", "sock_def_readable", false },
-	{ "arrival", KERN_TIER_KPROBE, "sn_tcp_arr_kp", "sock_def_readable", false },
-	{ "read", KERN_TIER_BTF, "sn_tcp_read_tp", "sock_recv_length", false },
-	{ "read", KERN_TIER_FENTRY, "sn_tcp_read_fe", "tcp_recvmsg", false },
-	{ "read", KERN_TIER_KPROBE, "sn_tcp_read_kp", "tcp_rcv_space_adjust", false },
-	{ "send", KERN_TIER_BTF, "sn_tcp_send_tp", "tcp_sendmsg_locked", false },
-	{ "send", KERN_TIER_FENTRY, "sn_tcp_send_fe", "tcp_sendmsg_locked", false },
-	{ "send", KERN_TIER_KPROBE, "sn_tcp_send_kp", "tcp_sendmsg_locked", false },
-	{ "sendfile", KERN_TIER_FENTRY, "sn_tcp_page_fe", "tcp_sendpage", true },
-	{ "sendfile", KERN_TIER_KPROBE, "sn_tcp_page_kp", "tcp_sendpage", true },
+	{ "state", KERN_TIER_BTF, "sn_tcp_state", "inet_sock_set_state" },
+	{ "state", KERN_TIER_RAW, "sn_tcp_state_rt", "inet_sock_set_state" },
+	{ "close", KERN_TIER_BTF, "sn_tcp_destroy", "tcp_destroy_sock" },
+	{ "close", KERN_TIER_RAW, "sn_tcp_destr_rt", "tcp_destroy_sock" },
+	{ "arrival", KERN_TIER_BTF, "sn_tcp_arr_tp", "sk_data_ready" },
+	{ "arrival", KERN_TIER_FENTRY, "sn_tcp_arr_fe", "sock_def_readable" },
+	{ "arrival", KERN_TIER_KPROBE, "sn_tcp_arr_kp", "sock_def_readable" },
+	{ "read", KERN_TIER_BTF, "sn_tcp_read_tp", "sock_recv_length" },
+	{ "read", KERN_TIER_FENTRY, "sn_tcp_read_fe", "tcp_recvmsg" },
+	{ "read", KERN_TIER_KPROBE, "sn_tcp_read_kp", "tcp_rcv_space_adjust" },
+	{ "send", KERN_TIER_BTF, "sn_tcp_send_tp", "tcp_sendmsg_locked" },
+	{ "send", KERN_TIER_FENTRY, "sn_tcp_send_fe", "tcp_sendmsg_locked" },
+	{ "send", KERN_TIER_KPROBE, "sn_tcp_send_kp", "tcp_sendmsg_locked" },
+	{ "sendfile", KERN_TIER_FENTRY, "sn_tcp_page_fe", "tcp_sendpage", .optional = true },
+	{ "sendfile", KERN_TIER_KPROBE, "sn_tcp_page_kp", "tcp_sendpage", .optional = true },
 };
 
 static const struct sn_tcp_key overflow_keys[] = {
@@ -62,15 +64,16 @@ static const struct sn_tcp_key overflow_keys[] = {
 	{ .role = SN_TCP_SERVER },
 };
 
-static bool any_kprobe(const struct kern_hook_state *states)
+static bool any_untyped(const struct kern_hook_state *states)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
-		if (states[i].attached && hooks[i].tier == KERN_TIER_KPROBE)
+		if (states[i].attached &&
+		    (hooks[i].tier == KERN_TIER_KPROBE || hooks[i].tier == KERN_TIER_RAW))
 			return true;
 	return false;
 }
 
-/* State can be in the sockets unless a hook is a kprobe, which may not look there. */
+/* State can be in the sockets unless a hook gets its socket without a type: it may not look there. */
 static int configure(struct kern_object *o, const struct probe_env *env, int attempt, struct err *e)
 {
 	bool use_hash = attempt > 0 || env->tier == KERN_TIER_KPROBE || !kern_has(KERN_SK_STORAGE);
@@ -81,7 +84,7 @@ static int configure(struct kern_object *o, const struct probe_env *env, int att
 
 static bool accept_hooks(const struct kern_hook_state *states, int attempt)
 {
-	return attempt > 0 || !kern_has(KERN_SK_STORAGE) || !any_kprobe(states);
+	return attempt > 0 || !kern_has(KERN_SK_STORAGE) || !any_untyped(states);
 }
 
 static int add_listener(uint32_t netns, uint16_t port, void *arg)
