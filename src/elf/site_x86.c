@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <capstone/capstone.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "elf/site.h"
+#include "elf/site_walk.h"
 
 /*
  * What Go's compiler puts before a function's body (cmd/internal/obj/x86, stacksplit):
@@ -17,19 +11,6 @@
  */
 #define STACK_GUARD	 16
 #define MAX_INSTRUCTIONS 8
-
-struct walk {
-	csh capstone;
-	const uint8_t *code;
-	size_t left;
-	uint64_t start, address;
-	cs_insn *insn;
-};
-
-static bool next_insn(struct walk *w)
-{
-	return cs_disasm_iter(w->capstone, &w->code, &w->left, &w->address, w->insn);
-}
 
 static bool is_reg(const cs_x86_op *op, x86_reg reg)
 {
@@ -99,60 +80,43 @@ static const char *overwrites(csh capstone, const cs_insn *insn)
 	return NULL;
 }
 
-static void choose(struct site *ret, const struct walk *w, const cs_insn *insn, enum site_kind kind)
-{
-	ret->kind = kind;
-	ret->function_offset = (uint32_t)(insn->address - w->start);
-	snprintf(ret->insn, sizeof(ret->insn), "%.6s%s%.16s", insn->mnemonic,
-		 *insn->op_str ? " " : "", insn->op_str);
-}
-
-static void refuse(struct site *ret, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void refuse(struct site *ret, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(ret->why, sizeof(ret->why), fmt, ap);
-	va_end(ap);
-}
-
 /* Behind the cmp of the stack check: its jump, and then perhaps a push. */
-static void choose_behind_check(struct walk *w, struct site *ret)
+static void choose_behind_check(struct site_walk *w)
 {
-	if (!next_insn(w) || w->insn->id != X86_INS_JBE) {
-		refuse(ret, "its stack check does not end in a jump");
+	if (!site_walk_next(w) || w->insn->id != X86_INS_JBE) {
+		site_walk_refuse(w, "its stack check does not end in a jump");
 		return;
 	}
-	choose(ret, w, w->insn, SITE_JCC);
-	if (next_insn(w) && w->insn->id == X86_INS_PUSH)
-		choose(ret, w, w->insn, SITE_PUSH);
+	site_walk_take(w, SITE_JCC);
+	if (site_walk_next(w) && w->insn->id == X86_INS_PUSH)
+		site_walk_take(w, SITE_PUSH);
 }
 
-static void walk(struct walk *w, struct site *ret)
+static void choose(struct site_walk *w)
 {
 	unsigned int previous = X86_INS_INVALID;
 
-	for (int i = 0; i < MAX_INSTRUCTIONS && next_insn(w); i++, previous = w->insn->id) {
+	for (int i = 0; i < MAX_INSTRUCTIONS && site_walk_next(w); i++, previous = w->insn->id) {
 		const cs_insn *insn = w->insn;
 		const char *lost;
 
 		if (is_stack_check(insn)) {
-			choose_behind_check(w, ret);
+			choose_behind_check(w);
 			return;
 		}
 		if (insn->id == X86_INS_PUSH) {
 			/* The programs judge each hit by the flags of the check (GO_WILL_RESTART). */
-			refuse(ret, "it has no stack check, by which a repeated hit could be told");
+			site_walk_refuse(
+				w, "it has no stack check, by which a repeated hit could be told");
 			return;
 		}
 		if (prepares_check(insn, previous))
 			continue;
 		lost = overwrites(w->capstone, insn);
 		if (lost) {
-			refuse(ret, "%s is overwritten before any place that is cheap to probe",
-			       lost);
+			site_walk_refuse(
+				w, "%s is overwritten before any place that is cheap to probe",
+				lost);
 			return;
 		}
 		if (cs_insn_group(w->capstone, insn, CS_GRP_JUMP) ||
@@ -160,25 +124,10 @@ static void walk(struct walk *w, struct site *ret)
 		    cs_insn_group(w->capstone, insn, CS_GRP_RET))
 			break;
 	}
-	refuse(ret, "it has neither a stack check nor a push where it begins");
+	site_walk_refuse(w, "it has neither a stack check nor a push where it begins");
 }
 
 void site_choose_go_x86(const uint8_t *code, size_t len, uint64_t address, struct site *ret)
 {
-	struct walk w = { .code = code, .left = len, .start = address, .address = address };
-
-	memset(ret, 0, sizeof(*ret));
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &w.capstone) != CS_ERR_OK) {
-		refuse(ret, "the disassembler could not be started");
-		return;
-	}
-	cs_option(w.capstone, CS_OPT_DETAIL, CS_OPT_ON);
-	w.insn = cs_malloc(w.capstone);
-	if (w.insn) {
-		walk(&w, ret);
-		cs_free(w.insn, 1);
-	} else {
-		refuse(ret, "out of memory");
-	}
-	cs_close(&w.capstone);
+	site_walk(CS_ARCH_X86, CS_MODE_64, code, len, address, choose, ret);
 }
