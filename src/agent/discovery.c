@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/cleanup.h"
+#include "elf/elf.h"
 #include "probe/run.h"
 #include "world/inspector.h"
 #include "world/process.h"
@@ -295,7 +296,7 @@ static int attach_site(const struct plan_site *s, void *arg)
 static bool replan(struct discovery *d)
 {
 	struct attaching job = { .d = d };
-	struct plan next = {};
+	struct plan next = { .machine = elf_own_machine() };
 
 	make_plan(d, &next);
 	if (d->runs) {

@@ -186,6 +186,26 @@ void elf_free(struct elf *elf)
 	free(elf);
 }
 
+const char *elf_machine_name(uint16_t machine)
+{
+	switch (machine) {
+	case EM_X86_64:
+		return "x86-64";
+	case EM_AARCH64:
+		return "arm64";
+	default:
+		return "another machine";
+	}
+}
+
+/* The linker's: the header of the file that it makes, as it lies in memory. */
+extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
+
+uint16_t elf_own_machine(void)
+{
+	return __ehdr_start.e_machine;
+}
+
 const struct elf_section *elf_find_section(const struct elf *elf, const char *name)
 {
 	for (uint32_t i = 0; i < elf->n_sections; i++) {

@@ -53,6 +53,12 @@ int elf_view_open(int fd, struct elf **ret, struct err *e);
 void elf_free(struct elf *elf);
 DEFINE_CLEANUP(struct elf, elf_free)
 
+/* "x86-64", "arm64", or "another machine": for people, of an e_machine. Static. */
+const char *elf_machine_name(uint16_t machine);
+
+/* The machine that this very program, and with it its kernel half, is built for. */
+uint16_t elf_own_machine(void);
+
 /* The first section called @name that has plain bytes in the file (not compressed), or NULL. */
 const struct elf_section *elf_find_section(const struct elf *elf, const char *name);
 

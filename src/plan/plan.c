@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf/elf.h"
+
 static void *append(void **list, size_t *n, size_t size)
 {
 	/* Grown by one: lists are as long as there are programs on the machine. */
@@ -34,12 +36,15 @@ static bool version_in(const struct gobin *go, const struct plan_want_site *s)
 }
 
 /* Why @f cannot be probed as a whole; false if it can. */
-static bool refuse_file(const struct plan_want *want, const struct plan_file *f, char *why,
-			size_t size)
+static bool refuse_file(const struct plan *p, const struct plan_want *want,
+			const struct plan_file *f, char *why, size_t size)
 {
 	const struct gobin *go = f->go;
 
-	if (!go->major)
+	if (go->machine != p->machine)
+		snprintf(why, size, "it is built for %s, this machine is %s",
+			 elf_machine_name(go->machine), elf_machine_name(p->machine));
+	else if (!go->major)
 		snprintf(why, size, "the binary does not tell its Go version");
 	else if (go->major != 1 || go->minor < want->min_minor)
 		snprintf(why, size, "%s is older than Go 1.%u: rebuild it with a newer Go",
@@ -113,7 +118,7 @@ int plan_add(struct plan *p, const struct plan_want *want, const struct plan_fil
 	memcpy(v->version, f->go->version, sizeof(v->version));
 	v->source = f->go->source;
 	v->stripped = f->go->stripped;
-	if (refuse_file(want, f, v->why, sizeof(v->why)))
+	if (refuse_file(p, want, f, v->why, sizeof(v->why)))
 		return 0;
 	for (const struct plan_want_site *s = want->sites; s->symbol; s++)
 		if (version_in(f->go, s) &&

@@ -68,11 +68,14 @@ struct plan {
 	size_t n_sites;
 	struct plan_verdict *verdicts;
 	size_t n_verdicts;
+	uint16_t machine; /* whose kernel would run the programs: elf_own_machine() */
 };
 
 /*
- * Adds to @p what @want wants of @f. A file gets all of a probe's sites or none. Names of symbols
- * are those of the order in which gobin_read() was asked: @symbols, @n_symbols. -ENOMEM.
+ * Adds to @p what @want wants of @f. A file gets all of a probe's sites or none; none when it is
+ * built for another machine than @p is for, whose registers are not those that the programs read.
+ * Names of symbols are those of the order in which gobin_read() was asked: @symbols, @n_symbols.
+ * -ENOMEM.
  */
 int plan_add(struct plan *p, const struct plan_want *want, const struct plan_file *f,
 	     const char *const *symbols, size_t n_symbols);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "elf/elf.h"
 #include "elf/gobin.h"
 #include "elf/gobuild.h"
 #include "tests/fuzz/go_image.h"
@@ -390,6 +391,19 @@ static void a_file_may_shrink_while_it_is_read(void **state)
 	close(s.fd);
 }
 
+/* The tests are built for the machine that they run on, and know it from their own file too. */
+static void knows_its_own_machine(void **state)
+{
+	cleanup(cleanup_fd) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	uint16_t machine = 0;
+
+	assert_int_equal(pread(fd, &machine, 2, offsetof(Elf64_Ehdr, e_machine)), 2);
+	assert_int_equal(elf_own_machine(), machine);
+	assert_string_equal(elf_machine_name(EM_X86_64), "x86-64");
+	assert_string_equal(elf_machine_name(EM_AARCH64), "arm64");
+	assert_string_equal(elf_machine_name(EM_S390), "another machine");
+}
+
 static void wrong_questions_are_refused(void **state)
 {
 	cleanup(cleanup_fd) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -454,6 +468,7 @@ int main(void)
 		cmocka_unit_test(odd_files_are_refused),
 		cmocka_unit_test(sparse_files_cost_nothing),
 		cmocka_unit_test(a_file_may_shrink_while_it_is_read),
+		cmocka_unit_test(knows_its_own_machine),
 		cmocka_unit_test(wrong_questions_are_refused),
 		cmocka_unit_test(versions_are_understood),
 	};

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <elf.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ static const struct plan_want want = {
 
 static struct gobin go_program(uint16_t minor)
 {
-	struct gobin go = { .major = 1, .minor = minor, .n_functions = 2 };
+	struct gobin go = { .machine = EM_X86_64, .major = 1, .minor = minor, .n_functions = 2 };
 
 	snprintf(go.version, sizeof(go.version), "go1.%u", minor);
 	for (int i = 0; i < 2; i++) {
@@ -67,7 +68,7 @@ static void layout_by_version(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct gobin go = go_program(cases[i].minor);
 		struct plan_file f = file(1, &go, NULL);
-		struct plan p = {};
+		struct plan p = { .machine = EM_X86_64 };
 
 		add(&p, &f);
 		assert_int_equal(p.n_sites, 2);
@@ -83,7 +84,7 @@ static void layout_by_version(void **state)
 static void refused_with_a_reason(void **state)
 {
 	struct gobin old = go_program(18), untold = go_program(24), no_end = go_program(24),
-		     no_site = go_program(24);
+		     no_site = go_program(24), foreign = go_program(24);
 	const struct {
 		struct plan_file file;
 		const char *why;
@@ -92,14 +93,16 @@ static void refused_with_a_reason(void **state)
 		{ file(1, &untold, NULL), "does not tell its Go version" },
 		{ file(1, &no_end, NULL), "has no function pkg.end" },
 		{ file(1, &no_site, NULL), "pkg.begin: nothing cheap there" },
+		{ file(1, &foreign, NULL), "it is built for arm64, this machine is x86-64" },
 		{ file(1, NULL, "the parser died on this file"), "the parser died" },
 	};
 
 	untold.major = 0;
+	foreign.machine = EM_AARCH64;
 	no_end.functions[1].address = 0;
 	no_site.functions[0].site = (struct site){ .why = "nothing cheap there" };
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct plan p = {};
+		struct plan p = { .machine = EM_X86_64 };
 
 		add(&p, &cases[i].file);
 		assert_int_equal(p.n_sites, 0); /* all of a file's sites, or none */
@@ -110,11 +113,36 @@ static void refused_with_a_reason(void **state)
 	}
 }
 
+/* The same file on its own machine, and on one that runs neither of the two. */
+static void each_machine_probes_its_own(void **state)
+{
+	struct gobin x86 = go_program(24), arm64 = go_program(24);
+	const struct plan_file files[] = { file(1, &x86, NULL), file(2, &arm64, NULL) };
+	static const struct {
+		uint16_t machine;
+		size_t n_sites;
+		uint64_t ino;
+	} cases[] = { { EM_X86_64, 2, 1 }, { EM_AARCH64, 2, 2 }, { EM_S390, 0, 0 }, { 0, 0, 0 } };
+
+	arm64.machine = EM_AARCH64;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct plan p = { .machine = cases[i].machine };
+
+		add(&p, &files[0]);
+		add(&p, &files[1]);
+		assert_int_equal(p.n_verdicts, 2);
+		assert_int_equal(p.n_sites, cases[i].n_sites);
+		for (size_t k = 0; k < p.n_sites; k++)
+			assert_int_equal(p.sites[k].file.ino, cases[i].ino);
+		plan_done(&p);
+	}
+}
+
 static void of_other_programs_nothing_is_said(void **state)
 {
 	struct gobin other = go_program(24);
 	struct plan_file no_go = file(1, NULL, NULL), no_mark = file(2, &other, NULL);
-	struct plan p = {};
+	struct plan p = { .machine = EM_X86_64 };
 
 	other.functions[0].address = 0;
 	add(&p, &no_go);
@@ -150,7 +178,7 @@ static void difference_of_two_plans(void **state)
 {
 	struct gobin go = go_program(24);
 	struct plan_file one = file(1, &go, NULL), two = file(2, &go, NULL);
-	struct plan none = {}, first = {}, both = {};
+	struct plan none = {}, first = { .machine = EM_X86_64 }, both = first;
 	struct changes c = {};
 
 	add(&first, &one);
@@ -172,6 +200,7 @@ static void difference_of_two_plans(void **state)
 	/* The same inode number with another birth is another file. */
 	two.id.born_ns = 5;
 	plan_done(&first);
+	first.machine = EM_X86_64;
 	add(&first, &two);
 	plan_diff(&both, &first, on_detach, on_attach, &c);
 	assert_int_equal(c.attached, 6);
@@ -184,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layout_by_version),
 		cmocka_unit_test(refused_with_a_reason),
+		cmocka_unit_test(each_machine_probes_its_own),
 		cmocka_unit_test(of_other_programs_nothing_is_said),
 		cmocka_unit_test(difference_of_two_plans),
 	};
