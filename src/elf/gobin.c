@@ -34,10 +34,6 @@ static int choose_site(struct elf *elf, struct gobin_function *f, struct err *e)
 	}
 	if (!elf_file_offset(elf, f->address, PF_X, &offset, &len))
 		return err_set(e, -EBADMSG, "a Go function lies outside the program's code");
-	if (elf->machine != EM_X86_64) {
-		refuse(&f->site, "probing Go functions is not supported on this machine yet");
-		return 0;
-	}
 	if (f->size != 0 && f->size < len)
 		len = f->size;
 	if (len > sizeof(code))
@@ -45,7 +41,7 @@ static int choose_site(struct elf *elf, struct gobin_function *f, struct err *e)
 	r = elf_read(elf, offset, code, len, e);
 	if (r < 0)
 		return r;
-	site_choose_go_x86(code, len, f->address, &f->site);
+	site_choose_go(elf->machine, code, len, f->address, &f->site);
 	if (f->site.kind != SITE_NONE)
 		f->site.file_offset = offset + f->site.function_offset;
 	return 0;

@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 /*
- * The instruction decides what a uprobe costs: the kernel emulates push, nop, jmp, call and jcc
- * (about 0.35 us a hit); anything else it single-steps out of line (about ten times that).
+ * The instruction decides what a uprobe costs: on x86-64 the kernel emulates push, nop, jmp, call
+ * and jcc (about 0.35 us a hit), on arm64 all branches; anything else it single-steps out of line
+ * (about ten times that).
  */
 enum site_kind {
 	SITE_NONE, /* no place found that is both cheap and safe */
@@ -15,6 +16,8 @@ enum site_kind {
 	SITE_JCC,
 	SITE_JMP,
 	SITE_CALL,
+	SITE_BCOND, /* arm64: b.ls and the like */
+	SITE_KIND_LAST = SITE_BCOND,
 };
 
 struct site {
@@ -28,11 +31,21 @@ struct site {
 const char *site_kind_name(enum site_kind kind);
 
 /*
- * Chooses where to probe the entry of a Go function for x86-64, given its first @len bytes of code.
- * Sites are only taken where the argument registers still hold the arguments and the function
- * cannot be restarted by the growth of its stack without the program being able to tell: at the
- * first push right behind the stack check (Go 1.21 and newer), else at the check's own conditional
- * jump (older), where a hit with the jump about to be taken (CF or ZF set) is one that will be
- * repeated and is to be ignored. Sets everything of *@ret but file_offset.
+ * Chooses where to probe the entry of a Go function, given its first @len bytes of code and the
+ * @address of the first. Sites are only taken where the argument registers still hold the arguments
+ * and the function cannot be restarted by the growth of its stack without the program being able to
+ * tell: behind the comparison of the stack check, whose flags say at a hit whether it will be
+ * repeated (GO_WILL_RESTART in bpf/lib/regs.bpf.h). Sets everything of *@ret but file_offset.
+ * @machine is the file's (EM_X86_64, EM_AARCH64), whatever runs here; others are refused.
+ */
+void site_choose_go(uint16_t machine, const uint8_t *code, size_t len, uint64_t address,
+		    struct site *ret);
+
+/*
+ * x86-64: at the first push right behind the stack check (Go 1.21 and newer), else at the check's
+ * own conditional jump (older). Repeated: below or equal (CF or ZF set).
  */
 void site_choose_go_x86(const uint8_t *code, size_t len, uint64_t address, struct site *ret);
+
+/* arm64: at the conditional jump of the check. Repeated: lower or same (C clear or Z set). */
+void site_choose_go_arm64(const uint8_t *code, size_t len, uint64_t address, struct site *ret);

@@ -172,7 +172,7 @@ static void scrub_site(struct site *s)
 {
 	scrub_text(s->insn, sizeof(s->insn));
 	scrub_text(s->why, sizeof(s->why));
-	if (s->kind > SITE_CALL)
+	if (s->kind > SITE_KIND_LAST)
 		s->kind = SITE_NONE;
 	if (s->kind == SITE_NONE)
 		s->file_offset = 0;

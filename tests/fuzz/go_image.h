@@ -10,15 +10,19 @@
 #include <unistd.h>
 
 /*
- * A Go executable of 4 KB, made by hand: three functions, and every table that elf/ reads. Unit
- * tests spoil single fields of it; the fuzzer starts from it. All of it is one segment.
+ * A Go executable of 4 KB, made by hand: three functions, and every table that elf/ reads, for
+ * x86-64 or arm64. Unit tests spoil single fields of it; the fuzzer starts from it. All of it is one
+ * segment.
  */
 #define IMAGE_BASE 0x400000ULL
 #define IMAGE_SIZE 0x1000
 
 enum {
-	AT_CODE =
-		0x200, /* main.main: a push; main.work: a jump; main.idle: nothing, 32 bytes each */
+	/*
+	 * 32 bytes each: main.main, with a push behind the check on x86-64; main.work, with the check's
+	 * jump alone; main.idle, with nothing.
+	 */
+	AT_CODE = 0x200,
 	AT_BUILDINFO = 0x300,
 	AT_PCLNTAB = 0x400,
 	AT_NAMES = 0x48, /* from here to AT_ENTRIES: relative to AT_PCLNTAB */
@@ -106,7 +110,19 @@ static inline void image_add_headers(struct image *i, uint16_t type, uint16_t ma
 	memcpy(i->data + sizeof(h), &load, sizeof(load));
 }
 
-static inline void image_add_code(struct image *i)
+static inline void image_add_code_arm64(struct image *i)
+{
+	/* ldr x16, [x28, #16]; then cmp sp, x16, or sub x17, sp, #48; cmp x17, x16; then b.ls */
+	static const uint32_t small[] = { 0xf9400b90, 0xeb3063ff, 0x54000089 };
+	static const uint32_t medium[] = { 0xf9400b90, 0xd100c3f1, 0xeb10023f, 0x54000069 };
+
+	for (uint64_t at = 0; at < 96; at += 4)
+		image_put(i, AT_CODE + at, 0xd65f03c0, 4); /* ret */
+	memcpy(i->data + AT_CODE, small, sizeof(small));
+	memcpy(i->data + AT_CODE + 32, medium, sizeof(medium));
+}
+
+static inline void image_add_code_x86(struct image *i)
 {
 	static const uint8_t pushes[] = { 0x49, 0x3b, 0x66, 0x10, 0x76, 0x10, 0x55 };
 	static const uint8_t jumps[] = {
@@ -118,13 +134,15 @@ static inline void image_add_code(struct image *i)
 	memcpy(i->data + AT_CODE + 32, jumps, sizeof(jumps));
 }
 
-static inline void image_add_pclntab(struct image *i, uint32_t magic, uint64_t text)
+static inline void image_add_pclntab(struct image *i, uint16_t machine, uint32_t magic,
+				     uint64_t text)
 {
 	static const char names[] = "\0main.main\0main.work\0main.idle";
 	const uint64_t entries = AT_PCLNTAB + AT_ENTRIES;
 
 	image_put(i, AT_PCLNTAB, magic, 4);
-	image_put(i, AT_PCLNTAB + 6, 0x0801, 2);
+	image_put(i, AT_PCLNTAB + 6, machine == EM_AARCH64 ? 4 : 1, 1);
+	image_put(i, AT_PCLNTAB + 7, 8, 1);
 	image_put(i, AT_PCLNTAB + 8, 3, 8);
 	image_put(i, AT_PCLNTAB + 24, text, 8);
 	image_put(i, AT_PCLNTAB + 32, AT_NAMES, 8);
@@ -157,11 +175,11 @@ static inline void image_add_symbols(struct image *i)
 	}
 }
 
-static inline void image_add_text_pointer(struct image *i, enum image_text text)
+static inline void image_add_text_pointer(struct image *i, uint16_t machine, enum image_text text)
 {
 	uint64_t code = IMAGE_BASE + AT_CODE;
-	Elf64_Rela rela = { .r_info = ELF64_R_INFO(0, R_X86_64_RELATIVE),
-			    .r_addend = (int64_t)code };
+	uint64_t type = machine == EM_AARCH64 ? R_AARCH64_RELATIVE : R_X86_64_RELATIVE;
+	Elf64_Rela rela = { .r_info = ELF64_R_INFO(0, type), .r_addend = (int64_t)code };
 
 	if (text == TEXT_IN_MODULE)
 		image_put(i, AT_MODULE + 176, code, 8);
@@ -170,19 +188,23 @@ static inline void image_add_text_pointer(struct image *i, enum image_text text)
 		memcpy(i->data + AT_RELA + sizeof(rela), &rela, sizeof(rela));
 }
 
-static inline void image_make(struct image *i, uint32_t magic, enum image_text text, bool stripped)
+static inline void image_make_for(struct image *i, uint16_t machine, uint32_t magic,
+				  enum image_text text, bool stripped)
 {
 	static const uint8_t note[] = { 4, 0, 0,   0,	4,   0, 0,    0,    3,	  0,
 					0, 0, 'G', 'N', 'U', 0, 0xde, 0xad, 0xbe, 0xef };
 	bool module = text == TEXT_IN_MODULE || text == TEXT_IN_MODULE_RELOCATED;
 
 	memset(i, 0, sizeof(*i));
-	image_add_headers(i, text == TEXT_IN_TABLE ? ET_EXEC : ET_DYN, EM_X86_64);
-	image_add_code(i);
+	image_add_headers(i, text == TEXT_IN_TABLE ? ET_EXEC : ET_DYN, machine);
+	if (machine == EM_AARCH64)
+		image_add_code_arm64(i);
+	else
+		image_add_code_x86(i);
 	memcpy(i->data + AT_BUILDINFO, "\xff Go buildinf:\x08\x02", 16);
 	memcpy(i->data + AT_BUILDINFO + 32, "\x08go1.24.3\0", 10);
-	image_add_pclntab(i, magic, text == TEXT_IN_TABLE ? IMAGE_BASE + AT_CODE : 0);
-	image_add_text_pointer(i, text);
+	image_add_pclntab(i, machine, magic, text == TEXT_IN_TABLE ? IMAGE_BASE + AT_CODE : 0);
+	image_add_text_pointer(i, machine, text);
 	image_add_symbols(i);
 	memcpy(i->data + AT_NOTE, note, sizeof(note));
 
@@ -199,6 +221,11 @@ static inline void image_make(struct image *i, uint32_t magic, enum image_text t
 	image_add_section(i, SECTION_NOTE, ".note.gnu.build-id", SHT_NOTE, AT_NOTE, sizeof(note),
 			  0);
 	image_add_section(i, SECTION_NAMES, ".shstrtab", SHT_STRTAB, AT_SECTION_NAMES, 0x100, 0);
+}
+
+static inline void image_make(struct image *i, uint32_t magic, enum image_text text, bool stripped)
+{
+	image_make_for(i, EM_X86_64, magic, text, stripped);
 }
 
 /* A descriptor of @len bytes in memory, or -1. */

@@ -32,23 +32,29 @@ int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
+		uint16_t machine;
 		uint32_t magic;
 		enum image_text text;
 		bool stripped;
 	} seeds[] = {
-		{ "go1.18-stripped", 0xfffffff0, TEXT_IN_TABLE, true },
-		{ "go1.20", 0xfffffff1, TEXT_IN_TABLE, false },
-		{ "go1.20-stripped", 0xfffffff1, TEXT_IN_TABLE, true },
-		{ "go1.20-pie-stripped", 0xfffffff1, TEXT_RELOCATED, true },
-		{ "go1.26-stripped", 0xfffffff1, TEXT_IN_MODULE, true },
-		{ "go1.26-pie-stripped", 0xfffffff1, TEXT_IN_MODULE_RELOCATED, true },
+		{ "go1.18-stripped", EM_X86_64, 0xfffffff0, TEXT_IN_TABLE, true },
+		{ "go1.20", EM_X86_64, 0xfffffff1, TEXT_IN_TABLE, false },
+		{ "go1.20-stripped", EM_X86_64, 0xfffffff1, TEXT_IN_TABLE, true },
+		{ "go1.20-pie-stripped", EM_X86_64, 0xfffffff1, TEXT_RELOCATED, true },
+		{ "go1.26-stripped", EM_X86_64, 0xfffffff1, TEXT_IN_MODULE, true },
+		{ "go1.26-pie-stripped", EM_X86_64, 0xfffffff1, TEXT_IN_MODULE_RELOCATED, true },
+		{ "go1.18-arm64-stripped", EM_AARCH64, 0xfffffff0, TEXT_IN_TABLE, true },
+		{ "go1.20-arm64", EM_AARCH64, 0xfffffff1, TEXT_IN_TABLE, false },
+		{ "go1.26-arm64-pie-stripped", EM_AARCH64, 0xfffffff1, TEXT_IN_MODULE_RELOCATED,
+		  true },
 	};
 	int failed = argc != 2;
 
 	for (size_t k = 0; argc == 2 && k < sizeof(seeds) / sizeof(seeds[0]); k++) {
 		struct image i;
 
-		image_make(&i, seeds[k].magic, seeds[k].text, seeds[k].stripped);
+		image_make_for(&i, seeds[k].machine, seeds[k].magic, seeds[k].text,
+			       seeds[k].stripped);
 		failed |= write_seed(argv[1], seeds[k].name, &i);
 	}
 	return failed;

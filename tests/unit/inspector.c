@@ -182,6 +182,31 @@ static void a_hostile_file_costs_a_child(void **state)
 	}
 }
 
+/* What the check of an answer does not know it takes away. */
+static void sites_of_every_machine_come_through(void **state)
+{
+	static const struct {
+		uint16_t machine;
+		enum site_kind first, second;
+	} cases[] = { { EM_X86_64, SITE_PUSH, SITE_JCC }, { EM_AARCH64, SITE_BCOND, SITE_BCOND } };
+	cleanup(inspector_freep) struct inspector *i = inspector_new(NULL);
+
+	assert_non_null(i);
+	for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
+		cleanup(cleanup_fd) int fd = -1;
+		struct image image;
+		struct gobin g;
+
+		image_make_for(&image, cases[k].machine, MAGIC_1_20, TEXT_IN_TABLE, true);
+		fd = image_open(image.data, sizeof(image.data));
+		assert_int_equal(inspector_gobin(i, fd, names, ARRAY_SIZE(names), &g, NULL), 0);
+		assert_int_equal(g.machine, cases[k].machine);
+		assert_int_equal(g.functions[0].site.kind, cases[k].first);
+		assert_int_equal(g.functions[1].site.kind, cases[k].second);
+		assert_int_not_equal(g.functions[0].site.file_offset, 0);
+	}
+}
+
 static void answers_are_made_harmless(void **state)
 {
 	cleanup(inspector_freep) struct inspector *i =
@@ -330,6 +355,7 @@ int main(void)
 		cmocka_unit_test(reads_a_program),
 		cmocka_unit_test(passes_errors_on),
 		cmocka_unit_test(a_hostile_file_costs_a_child),
+		cmocka_unit_test(sites_of_every_machine_come_through),
 		cmocka_unit_test(answers_are_made_harmless),
 		cmocka_unit_test(time_is_limited),
 		cmocka_unit_test(processor_time_is_limited),
