@@ -138,7 +138,7 @@ def test_plan_tells_what_and_why():
     (entry,) = plan["plan"]
     assert entry["attach"] and entry["stripped"]
     assert entry["version"].startswith(f"go{GO_VERSIONS[0]}")
-    assert {site["kind"] for site in entry["sites"]} <= {"push", "jcc"}
+    assert {site["kind"] for site in entry["sites"]} <= {"push", "jcc", "b.cond"}
     assert len(entry["sites"]) == 2
 
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * Real Go programs, when there are some: SONDE_TEST_GOBINS names a directory of builds of
- * tests/work/gohttp. Each NAME or NAME-plain beside a NAME-stripped must have the same sites.
+ * Real Go programs, when there are some: builds of tests/work/gohttp in build/work, or in the
+ * directory that SONDE_TEST_GOBINS names. What they are is in their names (tests/work/build): of
+ * which Go, for which machine, stripped or not. Stripped and whole ones of a name must have the same
+ * sites.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <dirent.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "elf/elf.h"
 #include "elf/gobin.h"
 
 static const char *const names[] = {
@@ -27,6 +31,12 @@ static const char *const names[] = {
 	"net/http.(*response).WriteHeader",
 	"runtime.newproc1",
 	"main.main",
+};
+
+#define PLAIN "-plain"
+
+struct seen {
+	int programs, arm64, twins;
 };
 
 static int read_file(const char *path, struct gobin *ret)
@@ -43,75 +53,85 @@ static int read_file(const char *path, struct gobin *ret)
 	return 0;
 }
 
-static void check_program(const char *path, const struct gobin *g)
+/* gohttp-1.27-arm64-pie: every function has the site that this Go and this machine have. */
+static void check_program(const char *name, const struct gobin *g)
 {
-	enum site_kind expected = g->minor >= 21 ? SITE_PUSH : SITE_JCC;
+	uint16_t machine = strstr(name, "-arm64") ? EM_AARCH64 : elf_own_machine();
+	enum site_kind expected = machine == EM_AARCH64 ? SITE_BCOND
+				  : g->minor >= 21	? SITE_PUSH
+							: SITE_JCC;
+	char version[32];
 
+	snprintf(version, sizeof(version), "gohttp-1.%u", g->minor);
 	assert_int_equal(g->major, 1);
+	assert_int_equal(strncmp(name, version, strlen(version)), 0);
+	assert_int_equal(g->machine, machine);
+	assert_int_equal(g->pie, strstr(name, "-pie") != NULL);
+	assert_int_equal(g->stripped, strstr(name, PLAIN) == NULL);
+	assert_int_equal(g->source, g->stripped ? GOBIN_PCLNTAB : GOBIN_SYMTAB);
 	for (uint32_t k = 0; k < g->n_functions; k++)
 		if (g->functions[k].site.kind != expected)
-			fail_msg("%s: %s: %s (%s)", path, names[k],
+			fail_msg("%s: %s: %s (%s)", name, names[k],
 				 site_kind_name(g->functions[k].site.kind),
 				 g->functions[k].site.why);
 }
 
-static void check_pair(const char *directory, const char *stripped_name)
+/* Stripped or not, the code is the same. */
+static void check_twins(const struct gobin *whole, const struct gobin *stripped)
 {
-	static const char *const twins[] = { "", "-plain" };
-	struct gobin stripped, whole;
-	char path[4096];
-	int stem = (int)(strlen(stripped_name) - strlen("-stripped"));
-	size_t k;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, stripped_name);
-	assert_int_equal(read_file(path, &stripped), 0);
-	assert_true(stripped.stripped && stripped.source == GOBIN_PCLNTAB);
-	check_program(path, &stripped);
-	for (k = 0; k < ARRAY_SIZE(twins); k++) {
-		snprintf(path, sizeof(path), "%s/%.*s%s", directory, stem, stripped_name, twins[k]);
-		if (read_file(path, &whole) == 0)
-			break;
-	}
-	if (k == ARRAY_SIZE(twins))
-		return;
-	assert_true(!whole.stripped && whole.source == GOBIN_SYMTAB);
-	assert_int_equal(whole.pie, stripped.pie);
-	assert_string_equal(whole.version, stripped.version);
-	for (k = 0; k < ARRAY_SIZE(names); k++) {
-		assert_int_equal(whole.functions[k].address, stripped.functions[k].address);
-		assert_memory_equal(&whole.functions[k].site, &stripped.functions[k].site,
+	assert_string_equal(whole->version, stripped->version);
+	for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
+		assert_int_equal(whole->functions[k].address, stripped->functions[k].address);
+		assert_memory_equal(&whole->functions[k].site, &stripped->functions[k].site,
 				    sizeof(struct site));
 	}
 }
 
-static void stripping_changes_no_site(void **state)
+static void check_file(const char *directory, const char *name, struct seen *seen)
+{
+	size_t stem = strlen(name) - (strstr(name, PLAIN) ? strlen(PLAIN) : 0);
+	struct gobin program, stripped;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	assert_int_equal(read_file(path, &program), 0);
+	check_program(name, &program);
+	seen->programs++;
+	seen->arm64 += program.machine == EM_AARCH64;
+	if (name[stem] == '\0')
+		return;
+	snprintf(path, sizeof(path), "%s/%.*s", directory, (int)stem, name);
+	if (read_file(path, &stripped) < 0)
+		return;
+	check_twins(&program, &stripped);
+	seen->twins++;
+}
+
+static void every_program_has_its_sites(void **state)
 {
 	const char *directory = getenv("SONDE_TEST_GOBINS");
+	struct seen seen = {};
 	struct dirent *entry;
-	int pairs = 0;
 	DIR *d;
 
 	if (!directory)
-		skip();
+		directory = "build/work";
 	d = opendir(directory);
-	assert_non_null(d);
-	while ((entry = readdir(d))) {
-		const char *tail = strstr(entry->d_name, "-stripped");
-
-		if (!tail || tail[strlen("-stripped")] != '\0')
-			continue;
-		check_pair(directory, entry->d_name);
-		pairs++;
-	}
-	closedir(d);
-	print_message("%d stripped programs\n", pairs);
-	assert_true(pairs > 0);
+	while (d && (entry = readdir(d)))
+		if (strncmp(entry->d_name, "gohttp-", strlen("gohttp-")) == 0)
+			check_file(directory, entry->d_name, &seen);
+	if (d)
+		closedir(d);
+	print_message("%d programs, %d of them for arm64, %d stripped ones beside whole ones\n",
+		      seen.programs, seen.arm64, seen.twins);
+	if (seen.programs == 0)
+		skip();
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stripping_changes_no_site),
+		cmocka_unit_test(every_program_has_its_sites),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
