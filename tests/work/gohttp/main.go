@@ -20,9 +20,11 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -182,10 +184,23 @@ func selfSigned() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
+// Leaves in the middle of everything, as programs do.
+func endAfter(life time.Duration, become []string) {
+	time.Sleep(life)
+	if len(become) > 0 {
+		log.Fatal(syscall.Exec(become[0], become, os.Environ()))
+	}
+	os.Exit(0)
+}
+
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "`address` to listen on; port 0: any")
 	useTLS := flag.Bool("tls", false, "serve HTTPS with a self-signed certificate")
+	life := flag.Duration("life", 0, "end after so long; with arguments, become that program instead")
 	flag.Parse()
+	if *life > 0 {
+		go endAfter(*life, flag.Args())
+	}
 
 	counts := &stats{series: map[string]*series{}}
 	mux := http.NewServeMux()
