@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "export/export.h"
 #include "probe/run.h"
+#include "world/inspector.h"
 
 #define MAX_PROBES 32
 
@@ -113,6 +114,8 @@ int sonde_main(int argc, char **argv, char **env)
 	struct err e = {};
 	int r;
 
+	/* Before anything is read that the helper has no use for. */
+	inspector_main(argc, argv);
 	r = parse(argc, argv, env, &cmd, &c, &e);
 	if (r < 0) {
 		fprintf(stderr, "sonde: %s\n", e.msg);

@@ -8,11 +8,11 @@
 
 #include <uthash.h>
 
+#include "agent/reader.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "elf/elf.h"
 #include "probe/run.h"
-#include "world/inspector.h"
 #include "world/process.h"
 
 /*
@@ -45,7 +45,7 @@ struct attachment {
 
 struct discovery {
 	const char *proc;
-	struct inspector *inspector;
+	struct reader reader;
 	struct probe_run *const *runs;
 	const char *symbols[MAX_SYMBOLS];
 	size_t n_symbols;
@@ -76,7 +76,7 @@ struct discovery *discovery_new(const char *proc, struct inspector *inspector,
 	if (!d)
 		return NULL;
 	d->proc = proc;
-	d->inspector = inspector;
+	d->reader = (struct reader){ .inspector = inspector, .window_ns = READER_WINDOW_NS };
 	d->runs = runs;
 	for (size_t i = 0; probes[i]; i++) {
 		if (!probes[i]->want)
@@ -111,23 +111,27 @@ void discovery_free(struct discovery *d)
 	free(d);
 }
 
-/* Reads what the file says about itself. A program that is not Go's is remembered as nothing. */
-static void inspect(struct discovery *d, struct file *f)
+/*
+ * Reads what the file says about itself. A program that is not Go's is remembered as nothing. False:
+ * there is nobody to read it now, and a later walk is to look again.
+ */
+static bool inspect(struct discovery *d, struct file *f)
 {
 	struct gobin *go = malloc(sizeof(*go));
 	struct err e = {};
 	int r;
 
 	if (!go)
-		return;
-	r = inspector_gobin(d->inspector, f->fd, d->symbols, (uint32_t)d->n_symbols, go, &e);
+		return false;
+	r = reader_gobin(&d->reader, f->fd, d->symbols, (uint32_t)d->n_symbols, go, &e);
 	if (r == 0) {
 		f->go = go;
-		return;
+		return true;
 	}
 	free(go);
 	if (r != -ENODATA && r != -ENOEXEC)
 		snprintf(f->error, sizeof(f->error), "%.*s", (int)sizeof(f->error) - 1, e.msg);
+	return r != -EPIPE;
 }
 
 static void note_looked(struct discovery *d, const struct file *f, pid_t pid)
@@ -167,7 +171,10 @@ static void look_at(struct discovery *d, pid_t pid)
 	f->fd = fd;
 	f->pid = pid;
 	f->seen_ns = clock_boot_ns();
-	inspect(d, f);
+	if (!inspect(d, f)) {
+		file_free(f);
+		return;
+	}
 	note_looked(d, f, pid);
 	if (!f->go) {
 		close(f->fd);
@@ -344,6 +351,11 @@ void discovery_take_looked(struct discovery *d, void (*each)(pid_t pid, void *ar
 const struct plan *discovery_plan(const struct discovery *d)
 {
 	return &d->plan;
+}
+
+const struct reader *discovery_reader(const struct discovery *d)
+{
+	return &d->reader;
 }
 
 size_t discovery_unreadable(const struct discovery *d)

@@ -9,6 +9,7 @@
 
 struct inspector;
 struct probe_run;
+struct reader;
 
 /*
  * Finds the executables that run, has each read once, plans what the probes want of them, and brings
@@ -43,6 +44,9 @@ void discovery_take_looked(struct discovery *d, void (*each)(pid_t pid, void *ar
 
 /* How many processes of the last walk could not be looked at for want of rights. */
 size_t discovery_unreadable(const struct discovery *d);
+
+/* How what reads the executables fares: valid as long as @d, to be read between two jobs. */
+const struct reader *discovery_reader(const struct discovery *d);
 
 /* The plan in force: valid until the next call. */
 const struct plan *discovery_plan(const struct discovery *d);

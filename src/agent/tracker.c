@@ -10,6 +10,7 @@
 
 #include "abi/abi.h"
 #include "agent/discovery.h"
+#include "agent/reader.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -57,6 +58,8 @@ struct tracker {
 	void *ready_arg;
 	struct plan_verdict *told; /* what a person was told of last */
 	size_t n_told;
+	unsigned int n_restarts; /* of the reader, that a person was told of */
+	bool away;		 /* the same */
 	bool busy, stopped;
 };
 
@@ -110,6 +113,20 @@ static void tell(struct tracker *t)
 	t->n_told = p->n_verdicts;
 }
 
+static void tell_reader(struct tracker *t)
+{
+	const struct reader *r = discovery_reader(t->discovery);
+
+	if (r->n_restarts != t->n_restarts)
+		log_warn("%s: it was started again", r->why);
+	if (r->is_away && !t->away)
+		log_warn("%s, and is not started again for a minute at most: programs that start "
+			 "meanwhile are probed later",
+			 r->why);
+	t->n_restarts = r->n_restarts;
+	t->away = r->is_away;
+}
+
 static void name_process(pid_t pid, void *arg)
 {
 	struct tracker *t = arg;
@@ -125,6 +142,7 @@ static void looked(void *arg)
 	t->busy = false;
 	discovery_take_looked(t->discovery, name_process, t);
 	tell(t);
+	tell_reader(t);
 	if (t->ready) {
 		t->ready(t->ready_arg);
 		t->ready = NULL;

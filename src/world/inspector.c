@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,8 +19,9 @@
 #define GRACE_MS 1000
 
 struct inspector {
-	int socket;
+	int socket; /* -1: there is no helper */
 	pid_t pid;
+	inspector_parser parser;
 	unsigned int wall_ms;
 	uint32_t sequence;
 	struct zygote_request request; /* 4 KB each, and the worker's stack may be small */
@@ -41,7 +44,7 @@ static int wait_reply(struct inspector *i, struct err *e)
 		ssize_t n;
 
 		if (now >= end)
-			return err_set(e, -ETIMEDOUT,
+			return err_set(e, -EPIPE,
 				       "the process that reads foreign files does not answer");
 		if (poll(&p, 1, (int)((end - now) / NSEC_PER_MSEC) + 1) <= 0)
 			continue;
@@ -55,6 +58,17 @@ static int wait_reply(struct inspector *i, struct err *e)
 	}
 }
 
+/* The first reply, to no request. */
+static int wait_ready(struct inspector *i, struct err *e)
+{
+	int r = wait_reply(i, e);
+
+	if (r == 0 && i->reply.result < 0)
+		r = err_set(e, i->reply.result, "prepare the process that reads foreign files: %s",
+			    i->reply.error.msg);
+	return r;
+}
+
 struct inspector *inspector_new_with(inspector_parser parser, unsigned int wall_ms, struct err *e)
 {
 	cleanup(inspector_freep) struct inspector *i = calloc(1, sizeof(*i));
@@ -66,6 +80,7 @@ struct inspector *inspector_new_with(inspector_parser parser, unsigned int wall_
 		return NULL;
 	}
 	i->socket = -1;
+	i->parser = parser;
 	i->wall_ms = wall_ms;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
 		err_set(e, -errno, "socketpair: %m");
@@ -80,14 +95,7 @@ struct inspector *inspector_new_with(inspector_parser parser, unsigned int wall_
 		err_set(e, -errno, "fork: %m");
 		return NULL;
 	}
-	if (wait_reply(i, e) < 0)
-		return NULL;
-	if (i->reply.result < 0) {
-		err_set(e, i->reply.result, "prepare the process that reads foreign files: %s",
-			i->reply.error.msg);
-		return NULL;
-	}
-	return take_ptr(i);
+	return wait_ready(i, e) < 0 ? NULL : take_ptr(i);
 }
 
 struct inspector *inspector_new(struct err *e)
@@ -95,18 +103,77 @@ struct inspector *inspector_new(struct err *e)
 	return inspector_new_with(gobin_read, INSPECTOR_WALL_MS, e);
 }
 
-void inspector_free(struct inspector *i)
+static void end_helper(struct inspector *i)
 {
-	if (!i)
-		return;
 	if (i->socket >= 0)
 		close(i->socket);
+	i->socket = -1;
 	if (i->pid > 0) {
 		kill(i->pid, SIGKILL);
 		while (waitpid(i->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
+	i->pid = -1;
+}
+
+void inspector_free(struct inspector *i)
+{
+	if (!i)
+		return;
+	end_helper(i);
 	free(i);
+}
+
+/* As argv[0]: not what anybody calls a program that he wants to measure with. */
+static char helper_name[] = "sonde-inspect";
+
+static int spawn(int socket, pid_t *ret)
+{
+	char parent[16], *argv[] = { helper_name, parent, NULL }, *env[] = { NULL };
+	posix_spawn_file_actions_t files;
+	int r;
+
+	snprintf(parent, sizeof(parent), "%d", getpid());
+	r = posix_spawn_file_actions_init(&files);
+	if (r)
+		return -r;
+	/* The only one that is not closed on the way. */
+	r = posix_spawn_file_actions_adddup2(&files, socket, ZYGOTE_SOCKET_FD);
+	if (!r)
+		r = posix_spawn(ret, "/proc/self/exe", &files, NULL, argv, env);
+	posix_spawn_file_actions_destroy(&files);
+	return -r;
+}
+
+int inspector_restart(struct inspector *i, struct err *e)
+{
+	int sockets[2], r;
+
+	if (i->parser != gobin_read)
+		return err_set(e, -ENOTSUP, "only the standard parser can be started again");
+	end_helper(i);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+		return err_set(e, -errno, "socketpair: %m");
+	i->socket = sockets[0];
+	i->sequence = 0;
+	r = spawn(sockets[1], &i->pid);
+	close(sockets[1]);
+	if (r < 0) {
+		i->pid = -1;
+		err_set(e, r, "start the process that reads foreign files again: %s", strerror(-r));
+	} else {
+		r = wait_ready(i, e);
+	}
+	if (r < 0)
+		end_helper(i);
+	return r;
+}
+
+void inspector_main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[0], helper_name) == 0)
+		zygote_run(ZYGOTE_SOCKET_FD, (pid_t)strtol(argv[1], NULL, 10), gobin_read,
+			   INSPECTOR_WALL_MS);
 }
 
 static int fill_request(struct zygote_request *request, uint32_t sequence, const char *const *names,
@@ -201,6 +268,8 @@ int inspector_gobin(struct inspector *i, int fd, const char *const *names, uint3
 {
 	int r;
 
+	if (i->socket < 0)
+		return gone(e);
 	r = fill_request(&i->request, ++i->sequence, names, n_names, e);
 	if (r < 0)
 		return r;

@@ -43,3 +43,15 @@ DEFINE_CLEANUP(struct inspector, inspector_free)
  */
 int inspector_gobin(struct inspector *i, int fd, const char *const *names, uint32_t n_names,
 		    struct gobin *ret, struct err *e);
+
+/*
+ * Ends the helper, if it is not gone already, and starts another. Other than the first it is no copy
+ * of what the process is now, with its threads, maps and secrets, but this program started anew, with
+ * an empty environment: its main() must begin with inspector_main(). It lives no longer than the
+ * thread that calls this. -ENOTSUP behind inspector_new_with(); after an error inspector_gobin()
+ * gives -EPIPE, and this may be tried again.
+ */
+int inspector_restart(struct inspector *i, struct err *e);
+
+/* Serves and never returns in a process that inspector_restart() started; in others does nothing. */
+void inspector_main(int argc, char **argv);

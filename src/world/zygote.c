@@ -16,10 +16,9 @@
 #include "base/clock.h"
 #include "world/sandbox.h"
 
-/* Where the helper keeps its socket, and the child its way out; and the child the file. */
-#define SOCKET_FD 3
-#define REPLY_FD  3
-#define FILE_FD	  4
+/* Where the child keeps its way out, in the place of the helper's socket, and the file. */
+#define REPLY_FD ZYGOTE_SOCKET_FD
+#define FILE_FD	 (REPLY_FD + 1)
 
 /* How long a killed child may take to go. One that is stuck in a read of a dead mount never does. */
 #define REAP_NS (500 * NSEC_PER_MSEC)
@@ -203,9 +202,9 @@ static int prepare(int socket, pid_t parent, struct err *e)
 
 	prctl(PR_SET_NAME, "sonde-inspect");
 	set_signals();
-	if (socket != SOCKET_FD && dup2(socket, SOCKET_FD) < 0)
+	if (socket != ZYGOTE_SOCKET_FD && dup2(socket, ZYGOTE_SOCKET_FD) < 0)
 		return err_set(e, -errno, "move a socket: %m");
-	r = sandbox_close_files(SOCKET_FD + 1, e);
+	r = sandbox_close_files(ZYGOTE_SOCKET_FD + 1, e);
 	if (r < 0)
 		return r;
 	if (chdir("/") < 0)
@@ -220,14 +219,14 @@ void zygote_run(int socket, pid_t parent, inspector_parser parser, unsigned int 
 	int file;
 
 	reply.result = prepare(socket, parent, &reply.error);
-	if (send(SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0 || reply.result < 0)
+	if (send(ZYGOTE_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0 || reply.result < 0)
 		_exit(1);
-	while (receive(SOCKET_FD, &request, &file)) {
+	while (receive(ZYGOTE_SOCKET_FD, &request, &file)) {
 		memset(&reply, 0, sizeof(reply));
 		reply.sequence = request.sequence;
 		serve(&request, file, parser, wall_ms, &reply);
 		close(file);
-		if (send(SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
+		if (send(ZYGOTE_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
 			break;
 		while (waitpid(-1, NULL, WNOHANG) > 0) /* those that took too long to go */
 			;

@@ -16,6 +16,9 @@
  */
 #define ZYGOTE_NAME_BYTES 256
 
+/* Where the helper keeps its socket; one that is started by exec finds it there. */
+#define ZYGOTE_SOCKET_FD 3
+
 struct zygote_request {
 	uint32_t sequence; /* from 1 */
 	uint32_t n_names;

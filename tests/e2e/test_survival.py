@@ -8,6 +8,7 @@ servers here: what is left in the kernel is told apart from its objects, what is
 import collections
 import contextlib
 import json
+import os
 import pathlib
 import random
 import re
@@ -359,3 +360,62 @@ def test_programs_that_end_while_they_are_attached_to(tmp_path):
         assert [served(agent, server) for server in servers] == [100, 100]
         assert agent.stop() == 0 and len(agent.lines) == 1, agent.lines
         check_nothing_left(servers, time.monotonic())
+
+
+def helper_of(agent):
+    """The process that reads executables for an agent, which any of its threads may have started."""
+    (helper,) = [int(child) for task in pathlib.Path(f"/proc/{agent.pid}/task").iterdir()
+                 for child in (task / "children").read_text().split()]
+    return helper
+
+
+def status_of(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_reader_of_executables_is_started_again(sig, tmp_path):
+    """By exec, with nothing of the agent's in its memory, its descriptors or its rights."""
+    with running(SONDE, "run", "--listen", "127.0.0.1:0",
+                 env={"OTEL_EXPORTER_OTLP_HEADERS": "key=secret"}) as agent:
+        with targets(OLDEST) as servers:
+            wait_probing(agent, servers)
+        first = helper_of(agent)
+        os.kill(first, sig)
+        with targets(NEWEST) as servers:
+            wait_probing(agent, servers)
+            agent.wait_line("reads foreign files .*: it was started again")
+            again = helper_of(agent)
+            assert again != first and not pathlib.Path(f"/proc/{first}").exists()
+            status = status_of(again)
+            assert int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 0
+            assert int(status["NoNewPrivs"]) == 1
+            assert len(os.listdir(f"/proc/{again}/fd")) == 4
+            assert pathlib.Path(f"/proc/{again}/environ").read_bytes() == b""
+            assert "bpf" not in pathlib.Path(f"/proc/{again}/maps").read_text()
+            requests(servers[0], "/hello", 20)
+            assert served(agent, servers[0]) == 20
+        # It ends with the agent, as the first one does.
+        agent.stop(signal.SIGKILL)
+        wait_until(lambda: not pathlib.Path(f"/proc/{again}").exists())
+
+
+def test_a_reader_that_is_always_ended_is_not_started_for_ever(tmp_path):
+    """Three times a minute; the fourth program waits, and a person is told once."""
+    with running(SONDE, "run", "--listen", "127.0.0.1:0") as agent:
+        with targets(OLDEST) as servers:
+            wait_probing(agent, servers)
+        for i in range(4):
+            os.kill(helper_of(agent), signal.SIGKILL)
+            exe = tmp_path / f"shop-{i}"
+            shutil.copy(WORK / f"gohttp-{NEWEST}", exe)
+            with go_server(None, exe=exe):
+                if i < 3:
+                    wait_until(lambda: probed_files(agent.pid)[str(exe)] == 2)
+                else:
+                    agent.wait_line("is not started again for a minute")
+                    assert probed_files(agent.pid)[str(exe)] == 0
+        assert len([line for line in agent.lines if "was started again" in line]) == 3
+        assert len([line for line in agent.lines if "for a minute" in line]) == 1
+        assert agent.stop() == 0

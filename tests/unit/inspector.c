@@ -314,10 +314,46 @@ static void a_dead_helper_is_an_error(void **state)
 	if (pid < 0)
 		skip();
 	kill(pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){}, WEXITED | WNOWAIT), 0);
 	for (int k = 0; k < 2; k++) {
 		assert_int_equal(inspector_gobin(i, fd, names, 2, &g, &e), -EPIPE);
 		assert_string_equal(e.msg, "the process that reads foreign files has ended");
 	}
+}
+
+static void a_dead_helper_is_started_again(void **state)
+{
+	cleanup(inspector_freep) struct inspector *i = inspector_new(NULL);
+	cleanup(cleanup_fd) int fd = image_fd();
+	struct gobin direct, g;
+	struct err e = {};
+	pid_t pid;
+
+	assert_non_null(i);
+	assert_int_equal(gobin_read(fd, names, 2, &direct, &e), 0);
+	for (int k = 0; k < 3; k++) {
+		pid = only_child(getpid());
+		if (pid < 0)
+			skip();
+		/* One that is alive makes room too. */
+		if (k < 2)
+			kill(pid, SIGKILL);
+		if (inspector_restart(i, &e) < 0)
+			fail_msg("%s", e.msg);
+		assert_int_not_equal(only_child(getpid()), pid);
+		assert_int_equal(inspector_gobin(i, fd, names, 2, &g, &e), 0);
+		assert_memory_equal(&g, &direct, sizeof(g));
+	}
+}
+
+static void a_parser_of_tests_is_not_replaced_by_another(void **state)
+{
+	cleanup(inspector_freep) struct inspector *i =
+		inspector_new_with(hostile_parser, INSPECTOR_WALL_MS, NULL);
+	struct err e = {};
+
+	assert_non_null(i);
+	assert_int_equal(inspector_restart(i, &e), -ENOTSUP);
 }
 
 static void the_helper_ends_with_its_parent(void **state)
@@ -349,7 +385,7 @@ static void freeing_accepts_nothing(void **state)
 	inspector_free(NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_program),
@@ -361,9 +397,12 @@ int main(void)
 		cmocka_unit_test(processor_time_is_limited),
 		cmocka_unit_test(the_helper_holds_nothing),
 		cmocka_unit_test(a_dead_helper_is_an_error),
+		cmocka_unit_test(a_dead_helper_is_started_again),
+		cmocka_unit_test(a_parser_of_tests_is_not_replaced_by_another),
 		cmocka_unit_test(the_helper_ends_with_its_parent),
 		cmocka_unit_test(freeing_accepts_nothing),
 	};
 
+	inspector_main(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
