@@ -129,16 +129,25 @@ def probed_files(pid):
     return files
 
 
+def processes():
+    return filter(str.isdigit, os.listdir("/proc"))
+
+
 def left_behind():
     """What is in the kernel and nobody's."""
     found = in_kernel()
     if found:
-        for pid in filter(str.isdigit, os.listdir("/proc")):
+        for pid in processes():
             for key in held_by(pid):
                 found.pop(key, None)
             if not found:
                 break
     return found
+
+
+def is_probed(path):
+    """Whether a living process has attached a program to this file."""
+    return any(probed_files(pid)[str(path)] for pid in processes())
 
 
 def wait_until(condition, timeout=20, pause=0.001, told=lambda: ""):
@@ -154,7 +163,7 @@ class Text:
     """The executable mapping of a program in a process, next to its file."""
 
     def __init__(self, pid, exe):
-        self.pid = pid
+        self.pid, self.exe = pid, exe
         for line in open(f"/proc/{pid}/maps", encoding="utf-8"):
             fields = line.split()
             if "x" in fields[1] and len(fields) > 5 and os.path.samefile(fields[5], exe):
@@ -181,6 +190,16 @@ class Text:
         with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
             return sum(os.pread(memory.fileno(), 1, self.start + at - self.offset)[0] == BREAKPOINT
                        for at in offsets)
+
+    def strays(self, offsets):
+        """
+        The changes that nobody has made: all, but for breakpoints at these places of the file while
+        an agent is attached to it, as another one of the same machine may be.
+        """
+        changes = self.changes()
+        if set(changes) <= set(offsets) and changes and is_probed(self.exe):
+            return {}
+        return changes
 
 
 def quantiles(name, seconds):
