@@ -8,6 +8,7 @@
 
 #include <uthash.h>
 
+#include "agent/links.h"
 #include "agent/reader.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
@@ -53,6 +54,8 @@ struct discovery {
 	struct plan plan;
 	struct attachment *attachments;
 	size_t n_attachments;
+	struct kern_link **leaving; /* while some leave: room for all */
+	size_t n_leaving;
 	pid_t looked[MAX_LOOKED]; /* processes of Go programs that were looked at */
 	size_t n_looked;
 	size_t n_unreadable; /* processes of the last walk that we had no right to look at */
@@ -248,6 +251,28 @@ static void make_plan(struct discovery *d, struct plan *p)
 	}
 }
 
+static void leave_begin(struct discovery *d)
+{
+	d->leaving = calloc(d->n_attachments + 1, sizeof(*d->leaving));
+	d->n_leaving = 0;
+}
+
+/* All at once in leave_end(), or without memory one after the other. */
+static void leave(struct discovery *d, struct kern_link *link)
+{
+	if (d->leaving)
+		d->leaving[d->n_leaving++] = link;
+	else
+		kern_link_free(link);
+}
+
+static void leave_end(struct discovery *d)
+{
+	links_free(d->leaving, d->n_leaving);
+	free(d->leaving);
+	d->leaving = NULL;
+}
+
 static int detach_site(const struct plan_site *s, void *arg)
 {
 	struct discovery *d = arg;
@@ -258,7 +283,7 @@ static int detach_site(const struct plan_site *s, void *arg)
 		if (strcmp(a->site.program, s->program) || a->site.file_offset != s->file_offset ||
 		    !file_id_equal(&a->site.file, &s->file))
 			continue;
-		kern_link_free(a->link);
+		leave(d, a->link);
 		*a = d->attachments[--d->n_attachments];
 		break;
 	}
@@ -308,7 +333,9 @@ static bool replan(struct discovery *d)
 	make_plan(d, &next);
 	if (d->runs) {
 		plan_diff(&d->plan, &next, NULL, attach_site, &job);
+		leave_begin(d);
 		plan_diff(&d->plan, &next, detach_site, NULL, d);
+		leave_end(d);
 	}
 	plan_done(&d->plan);
 	d->plan = next;
@@ -334,8 +361,10 @@ void discovery_apply(struct discovery *d)
 void discovery_stop(struct discovery *d)
 {
 	d->stopped = true;
+	leave_begin(d);
 	for (size_t i = 0; i < d->n_attachments; i++)
-		kern_link_free(d->attachments[i].link);
+		leave(d, d->attachments[i].link);
+	leave_end(d);
 	free(d->attachments);
 	d->attachments = NULL;
 	d->n_attachments = 0;
