@@ -10,6 +10,8 @@
 #include "kern/private.h"
 
 static char last[256];
+static bool counting;
+static uint32_t counted;
 
 /*
  * A failed load is a warning of several lines: libbpf's own, then the verifier's log, whose last
@@ -46,11 +48,24 @@ static void show(char *text)
 			log_debug("%s", line);
 }
 
+static void take_count(const char *text)
+{
+	const char *found = strstr(text, "\nprocessed ");
+	unsigned int n;
+
+	if (found && sscanf(found, "\nprocessed %u insns", &n) == 1)
+		counted = n;
+}
+
 static int take(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	cleanup(cleanup_free) char *text = NULL;
 
-	if (level == LIBBPF_DEBUG || vasprintf(&text, fmt, ap) < 0)
+	if ((level == LIBBPF_DEBUG && !counting) || vasprintf(&text, fmt, ap) < 0)
+		return 0;
+	if (counting)
+		take_count(text);
+	if (level == LIBBPF_DEBUG)
 		return 0;
 	if (level == LIBBPF_WARN && (!last[0] || strstr(text, "PROG LOAD LOG")))
 		keep_reason(text);
@@ -62,6 +77,15 @@ static int take(enum libbpf_print_level level, const char *fmt, va_list ap)
 void kern_log_init(void)
 {
 	libbpf_set_print(take);
+}
+
+uint32_t kern_log_count(bool on)
+{
+	uint32_t found = counted;
+
+	counting = on;
+	counted = 0;
+	return found;
 }
 
 void kern_log_clear(void)

@@ -9,13 +9,16 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "abi/abi.h"
 #include "base/cleanup.h"
+#include "kern/btf.h"
 #include "kern/features.h"
 #include "kern/private.h"
 
 struct kern_program {
 	struct bpf_object *instance;
 	struct bpf_program *program;
+	uint32_t walked; /* by the verifier, if it was asked to count */
 	struct kern_program *next;
 };
 
@@ -23,7 +26,7 @@ struct kern_object {
 	const struct kern_image *image;
 	struct bpf_object *base; /* holds the maps and no program */
 	struct kern_program *programs;
-	bool created;
+	bool counts; /* instructions, as the verifier walks them */
 };
 
 struct kern_link {
@@ -50,6 +53,7 @@ int kern_object_open(const struct kern_image *image, struct kern_object **ret, s
 	struct kern_object *o;
 
 	kern_log_init();
+	kern_keep_user_reads();
 	o = calloc(1, sizeof(*o));
 	if (!o)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -134,11 +138,27 @@ int kern_object_omit(struct kern_object *o, const char *map)
 	return m ? bpf_map__set_autocreate(m, false) : -ENOENT;
 }
 
+/* Objects that tell processes by name do it in the best way that this kernel has. */
+static void set_task_access(struct kern_object *o)
+{
+	uint32_t access = SN_TASK_COMM, offset, size;
+	enum kern_types types = kern_types();
+
+	if (find_variable(bpf_object__btf(o->base), "sn_task_access", &offset, &size) < 0)
+		return;
+	if (types == KERN_TYPES_KERNEL && kern_has(KERN_TASK_BTF))
+		access = SN_TASK_TYPED;
+	else if (types != KERN_TYPES_NONE && kern_has(KERN_READ_KERNEL))
+		access = SN_TASK_READ;
+	kern_object_set(o, "sn_task_access", &access, sizeof(access), NULL);
+}
+
 int kern_object_create(struct kern_object *o, struct err *e)
 {
 	struct bpf_program *p;
 	int r;
 
+	set_task_access(o);
 	bpf_object__for_each_program(p, o->base) bpf_program__set_autoload(p, false);
 	kern_log_clear();
 	r = bpf_object__load(o->base);
@@ -149,7 +169,6 @@ int kern_object_create(struct kern_object *o, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "cannot make the maps of BPF object %s: %s (%s)",
 			       o->image->name, strerror(-r), kern_log_last());
-	o->created = true;
 	return 0;
 }
 
@@ -229,8 +248,22 @@ static void prepare_program(struct bpf_program *p)
 
 	if (!kern_has(KERN_CMPXCHG))
 		kern_replace_cmpxchg(p);
-	if (strcmp(section, "?uprobe.multi") == 0 && !kern_has(KERN_UPROBE_MULTI))
+	if (strcmp(section, "uprobe.multi") == 0 && !kern_has(KERN_UPROBE_MULTI))
 		bpf_program__set_expected_attach_type(p, 0);
+}
+
+/* The verifier says how far it went in the last line of its log, on every kernel. */
+static int load_program(const struct kern_object *o, struct kern_program *p)
+{
+	enum { LOG_STATISTICS = 4 };
+	int r;
+
+	if (o->counts)
+		bpf_program__set_log_level(p->program, LOG_STATISTICS);
+	kern_log_count(o->counts);
+	r = bpf_object__load(p->instance);
+	p->walked = kern_log_count(false);
+	return r;
 }
 
 int kern_program_load(struct kern_object *o, const char *name, struct kern_program **ret,
@@ -258,7 +291,7 @@ int kern_program_load(struct kern_object *o, const char *name, struct kern_progr
 	if (!r) {
 		prepare_program(p->program);
 		kern_log_clear();
-		r = bpf_object__load(p->instance);
+		r = load_program(o, p);
 	}
 	if (r < 0) {
 		err_set(e, r, "program %s cannot be loaded: %s (%s)", name, strerror(-r),
@@ -377,6 +410,22 @@ void kern_link_free(struct kern_link *l)
 	for (size_t i = 0; i < l->n; i++)
 		bpf_link__destroy(l->links[i]);
 	free(l);
+}
+
+void kern_object_count(struct kern_object *o)
+{
+	o->counts = true;
+}
+
+int kern_program_size(const struct kern_program *p, uint32_t *ret_insns, uint32_t *ret_walked)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	int r = bpf_prog_get_info_by_fd(bpf_program__fd(p->program), &info, &len);
+
+	*ret_insns = r ? 0 : info.xlated_prog_len / (uint32_t)sizeof(struct bpf_insn);
+	*ret_walked = p->walked;
+	return r;
 }
 
 int kern_program_fd(const struct kern_program *p)

@@ -79,6 +79,14 @@ int kern_program_try_uprobe_multi(struct kern_program *p, const char *path);
 
 void kern_link_free(struct kern_link *l);
 
+/*
+ * For a budget: instructions of the program as this kernel runs it, and those that its verifier walked,
+ * some of them many times, which is 0 unless kern_object_count() was called before it was loaded.
+ * -errno of asking.
+ */
+void kern_object_count(struct kern_object *o);
+int kern_program_size(const struct kern_program *p, uint32_t *ret_insns, uint32_t *ret_walked);
+
 int kern_program_fd(const struct kern_program *p);
 
 /* Runs the program once with @ctx (a SEC("syscall") test entry); its result is in *@ret_value. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* What the files of kern/ share among themselves and show to nobody else. */
 
 struct bpf_program;
@@ -10,8 +13,12 @@ void kern_log_init(void);
 void kern_log_clear(void);
 const char *kern_log_last(void); /* "" if there was none */
 
+/* Whether to look for the verifier's statistics; returns what was found since the last call. */
+uint32_t kern_log_count(bool on);
+
 /* The file by which programs are fitted to this kernel's types, or NULL: the kernel's own. */
 const char *kern_types_path(void);
 
-/* See atomics.c. */
+/* See rewrite.c. */
 void kern_replace_cmpxchg(struct bpf_program *p);
+void kern_keep_user_reads(void);

@@ -47,6 +47,7 @@ static bool possible(const struct kern_hook *hooks, size_t n, size_t i, enum ker
 {
 	const struct kern_hook *h = &hooks[i];
 	bool is_function = h->tier == KERN_TIER_FENTRY;
+	bool reads = (h->tier == KERN_TIER_KPROBE || h->tier == KERN_TIER_RAW) && !h->untyped;
 
 	if (forced != KERN_TIER_AUTO && h->tier != forced &&
 	    figure_has_tier(hooks, n, h->figure, forced))
@@ -55,9 +56,10 @@ static bool possible(const struct kern_hook *hooks, size_t n, size_t i, enum ker
 		snprintf(why, size, "this kernel does not let kprobes attach");
 	else if (is_function && !kern_has(KERN_FENTRY))
 		snprintf(why, size, "this kernel does not let fentry programs attach");
-	else if ((h->tier == KERN_TIER_KPROBE || h->tier == KERN_TIER_RAW) &&
-		 kern_types() == KERN_TYPES_NONE && !h->untyped)
+	else if (reads && kern_types() == KERN_TYPES_NONE)
 		snprintf(why, size, "this kernel has no BTF: give a file with it, --btf FILE");
+	else if (reads && !kern_has(KERN_READ_KERNEL))
+		snprintf(why, size, "lockdown=confidentiality forbids to read kernel memory");
 	else if (h->tier == KERN_TIER_KPROBE || h->tier == KERN_TIER_RAW || in_btf)
 		return true;
 	else if (!kern_has(KERN_BTF))
@@ -93,7 +95,10 @@ static int attach_hook(struct kern_object *o, const struct kern_hook *h, struct 
 	r = kern_program_load(o, h->program, &p, &e);
 	if (!r)
 		r = kern_program_attach(p, &st->link, &e);
-	if (r < 0)
+	if (r == -ENOENT)
+		snprintf(st->why, sizeof(st->why), "this kernel has no %s %s",
+			 h->tier == KERN_TIER_KPROBE ? "function" : "tracepoint", h->target);
+	else if (r < 0)
 		snprintf(st->why, sizeof(st->why), "%.*s", (int)sizeof(st->why) - 1, e.msg);
 	st->attached = !r;
 	return r;

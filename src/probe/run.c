@@ -10,8 +10,6 @@
 
 #include "base/clock.h"
 #include "base/cleanup.h"
-#include "kern/btf.h"
-#include "kern/features.h"
 #include "kern/map.h"
 #include "world/process.h"
 
@@ -91,25 +89,12 @@ static int add_overflow_keys(struct probe_run *r, struct err *e)
 	return 0;
 }
 
-static int set_task_access(struct kern_object *o, struct err *e)
-{
-	uint32_t access = SN_TASK_COMM;
-
-	if (kern_has(KERN_TASK_BTF))
-		access = SN_TASK_TYPED;
-	else if (kern_types() != KERN_TYPES_NONE && kern_has(KERN_READ_KERNEL))
-		access = SN_TASK_READ;
-	return kern_object_set(o, "sn_task_access", &access, sizeof(access), e);
-}
-
 static int open_object(struct probe_run *r, int attempt, struct err *e)
 {
 	const struct probe *p = r->probe;
 	int err;
 
 	err = kern_object_open(&p->image, &r->object, e);
-	if (!err)
-		err = set_task_access(r->object, e);
 	if (!err && p->configure)
 		err = p->configure(r->object, r->env, attempt, e);
 	if (!err)
@@ -142,7 +127,7 @@ static int open_hooks(struct probe_run *r, struct err *e)
 					    r->states, e);
 		if (missing < 0)
 			return missing;
-		if (!p->accept || p->accept(r->states, attempt))
+		if (!p->accept || p->accept(r->states, missing, attempt))
 			return 0;
 		kern_hooks_detach(r->states, p->n_hooks);
 		kern_object_close(r->object);

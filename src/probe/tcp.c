@@ -82,9 +82,10 @@ static int configure(struct kern_object *o, const struct probe_env *env, int att
 	return kern_object_set(o, "sn_use_hash", &use_hash, sizeof(use_hash), e);
 }
 
-static bool accept_hooks(const struct kern_hook_state *states, int attempt)
+/* What is missing may be untyped hooks, which found no hash to keep their state in. */
+static bool accept_hooks(const struct kern_hook_state *states, int missing, int attempt)
 {
-	return attempt > 0 || !kern_has(KERN_SK_STORAGE) || !any_untyped(states);
+	return attempt > 0 || !kern_has(KERN_SK_STORAGE) || (!missing && !any_untyped(states));
 }
 
 static int add_listener(uint32_t netns, uint16_t port, void *arg)
