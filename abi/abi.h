@@ -108,6 +108,9 @@ struct sn_http_key {
 	__u8 scheme; /* enum sn_http_scheme */
 };
 
+/* Attach cookies of the one program that does for all sites of a Go program (sn_http). */
+enum sn_http_site { SN_HTTP_SITE_START, SN_HTTP_SITE_END, SN_HTTP_SITE_END_127 };
+
 /*
  * A goroutine that serves requests. All requests of a connection have the same, so its entry is made
  * once, is found in the cache, and is taken away by user space when it has been idle for long. The

@@ -74,8 +74,7 @@ static __always_inline struct sn_http_start *goroutine(struct pt_regs *ctx, bool
 }
 
 /* serverHandler.ServeHTTP(rw ResponseWriter, req *Request): receiver, rw (itab, data), req. */
-SEC("?uprobe.multi")
-int sn_http_start(struct pt_regs *ctx)
+static __always_inline int on_start(struct pt_regs *ctx)
 {
 	struct sn_http_start *r;
 
@@ -169,6 +168,31 @@ static __always_inline int on_finish(struct pt_regs *ctx, const int status_offse
 	}
 	r->began = 0;
 	return 0;
+}
+
+/*
+ * One program for all sites of a file, told apart by their cookies, where one link can hold them: what
+ * the kernel does to take a link down takes as long for one site as for many.
+ */
+SEC("?uprobe.multi")
+int sn_http(struct pt_regs *ctx)
+{
+	switch (bpf_get_attach_cookie(ctx)) {
+	case SN_HTTP_SITE_START:
+		return on_start(ctx);
+	case SN_HTTP_SITE_END:
+		return on_finish(ctx, RESPONSE_STATUS);
+	case SN_HTTP_SITE_END_127:
+		return on_finish(ctx, RESPONSE_STATUS_127);
+	}
+	return 0;
+}
+
+/* One each for kernels without such links, the oldest of which have no cookies either. */
+SEC("?uprobe.multi")
+int sn_http_start(struct pt_regs *ctx)
+{
+	return on_start(ctx);
 }
 
 SEC("?uprobe.multi")

@@ -39,8 +39,10 @@ struct file {
 	UT_hash_handle hh;
 };
 
+/* All sites of a probe in a file. */
 struct attachment {
-	struct plan_site site;
+	struct file_id file;
+	const char *probe;
 	struct kern_link *link;
 };
 
@@ -280,8 +282,7 @@ static int detach_site(const struct plan_site *s, void *arg)
 	for (size_t i = 0; i < d->n_attachments; i++) {
 		struct attachment *a = &d->attachments[i];
 
-		if (strcmp(a->site.program, s->program) || a->site.file_offset != s->file_offset ||
-		    !file_id_equal(&a->site.file, &s->file))
+		if (strcmp(a->probe, s->probe) || !file_id_equal(&a->file, &s->file))
 			continue;
 		leave(d, a->link);
 		*a = d->attachments[--d->n_attachments];
@@ -292,6 +293,7 @@ static int detach_site(const struct plan_site *s, void *arg)
 
 struct attaching {
 	struct discovery *d;
+	const struct plan *plan;
 	bool failed;
 };
 
@@ -299,15 +301,16 @@ static int attach_site(const struct plan_site *s, void *arg)
 {
 	struct attaching *job = arg;
 	struct discovery *d = job->d;
-	struct attachment *more, a = { .site = *s };
+	struct attachment *more, a = { .file = s->file, .probe = s->probe };
+	size_t n = plan_group(job->plan, s);
 	struct err e = {};
 	struct file *f;
 	int r;
 
 	HASH_FIND(hh, d->files, &s->file, sizeof(s->file), f);
-	if (!f || f->fd < 0)
+	if (!n || !f || f->fd < 0)
 		return 0;
-	r = probe_run_attach(find_run(d, s->probe), s, f->fd, &a.link, &e);
+	r = probe_run_attach(find_run(d, s->probe), s, n, f->fd, &a.link, &e);
 	if (r < 0) {
 		/* From now on the file is one that cannot be probed, as a whole. */
 		snprintf(f->error, sizeof(f->error), "%.*s", (int)sizeof(f->error) - 1, e.msg);
@@ -327,8 +330,8 @@ static int attach_site(const struct plan_site *s, void *arg)
 /* Brings the attachments from the plan in force to a new one; whether some could not be made. */
 static bool replan(struct discovery *d)
 {
-	struct attaching job = { .d = d };
 	struct plan next = { .machine = elf_own_machine() };
+	struct attaching job = { .d = d, .plan = &next };
 
 	make_plan(d, &next);
 	if (d->runs) {

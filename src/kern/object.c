@@ -306,87 +306,89 @@ int kern_program_load(struct kern_object *o, const char *name, struct kern_progr
 	return 0;
 }
 
-static struct kern_link *link_new(size_t n)
+/* Room for @n more links behind those of *@l. */
+static int link_grow(struct kern_link **l, size_t n)
 {
-	struct kern_link *l = calloc(1, sizeof(*l) + n * sizeof(l->links[0]));
+	size_t have = *l ? (*l)->n : 0;
+	struct kern_link *more = realloc(*l, sizeof(*more) + (have + n) * sizeof(more->links[0]));
 
-	if (l)
-		l->n = n;
-	return l;
+	if (!more)
+		return -ENOMEM;
+	more->n = have;
+	*l = more;
+	return 0;
 }
 
 int kern_program_attach(struct kern_program *p, struct kern_link **ret, struct err *e)
 {
-	struct kern_link *l = link_new(1);
-	int r;
+	struct kern_link *l = NULL;
+	struct bpf_link *link;
+	int r = link_grow(&l, 1);
 
-	if (!l)
-		return err_set(e, -ENOMEM, "out of memory");
+	if (r < 0)
+		return err_set(e, r, "out of memory");
 	kern_log_clear();
-	l->links[0] = bpf_program__attach(p->program);
-	if (!l->links[0]) {
+	link = bpf_program__attach(p->program);
+	if (!link) {
 		r = -errno;
 		free(l);
 		return err_set(e, r, "program %s cannot be attached: %s",
 			       bpf_program__name(p->program), strerror(-r));
 	}
+	l->links[l->n++] = link;
 	*ret = l;
 	return 0;
 }
 
-/* One link for all offsets. */
-static int attach_multi(struct kern_program *p, const char *path, const uint64_t *offsets, size_t n,
-			struct kern_link **ret)
+/* One link for all places. */
+static int attach_multi(struct kern_program *p, const char *path, const struct kern_uprobe *places,
+			size_t n, struct kern_link *l)
 {
-	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = (const unsigned long *)offsets,
-		    .cnt = n);
-	struct kern_link *l = link_new(1);
-	int r;
+	cleanup(cleanup_free) unsigned long *offsets = calloc(n, sizeof(*offsets));
+	cleanup(cleanup_free) __u64 *cookies = calloc(n, sizeof(*cookies));
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = offsets, .cookies = cookies, .cnt = n);
+	struct bpf_link *link;
 
-	if (!l)
-		return -ENOMEM;
-	l->links[0] = bpf_program__attach_uprobe_multi(p->program, -1, path, NULL, &opts);
-	if (!l->links[0]) {
-		r = -errno;
-		free(l);
-		return r;
-	}
-	*ret = l;
-	return 0;
-}
-
-static int attach_each(struct kern_program *p, const char *path, const uint64_t *offsets, size_t n,
-		       struct kern_link **ret)
-{
-	struct kern_link *l = link_new(n);
-	int r;
-
-	if (!l)
+	if (!offsets || !cookies)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		l->links[i] =
-			bpf_program__attach_uprobe(p->program, false, -1, path, (size_t)offsets[i]);
-		if (!l->links[i]) {
-			r = -errno;
-			kern_link_free(l);
-			return r;
-		}
+		offsets[i] = places[i].file_offset;
+		cookies[i] = places[i].cookie;
 	}
-	*ret = l;
+	link = bpf_program__attach_uprobe_multi(p->program, -1, path, NULL, &opts);
+	if (!link)
+		return -errno;
+	l->links[l->n++] = link;
 	return 0;
 }
 
-int kern_program_attach_uprobes(struct kern_program *p, int fd, const uint64_t *offsets, size_t n,
-				struct kern_link **ret, struct err *e)
+static int attach_each(struct kern_program *p, const char *path, const struct kern_uprobe *places,
+		       size_t n, struct kern_link *l)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct bpf_link *link = bpf_program__attach_uprobe(p->program, false, -1, path,
+								   places[i].file_offset);
+
+		if (!link)
+			return -errno;
+		l->links[l->n++] = link;
+	}
+	return 0;
+}
+
+int kern_program_attach_uprobes(struct kern_program *p, int fd, const struct kern_uprobe *places,
+				size_t n, struct kern_link **ret, struct err *e)
 {
 	char path[64];
 	int r;
 
-	_Static_assert(sizeof(unsigned long) == sizeof(uint64_t), "offsets are passed as they are");
+	_Static_assert(sizeof(unsigned long) == sizeof(uint64_t), "an offset fits");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	kern_log_clear();
-	r = kern_has(KERN_UPROBE_MULTI) ? attach_multi(p, path, offsets, n, ret)
-					: attach_each(p, path, offsets, n, ret);
+	r = link_grow(ret, n);
+	if (!r)
+		r = kern_has(KERN_UPROBE_MULTI) ? attach_multi(p, path, places, n, *ret)
+						: attach_each(p, path, places, n, *ret);
 	if (r < 0)
 		return err_set(e, r, "program %s cannot be attached to the file: %s",
 			       bpf_program__name(p->program), strerror(-r));
@@ -395,10 +397,12 @@ int kern_program_attach_uprobes(struct kern_program *p, int fd, const uint64_t *
 
 int kern_program_try_uprobe_multi(struct kern_program *p, const char *path)
 {
-	static const uint64_t offset = 0;
+	static const struct kern_uprobe place;
 	struct kern_link *l = NULL;
-	int r = attach_multi(p, path, &offset, 1, &l);
+	int r = link_grow(&l, 1);
 
+	if (!r)
+		r = attach_multi(p, path, &place, 1, l);
 	kern_link_free(l);
 	return r ? r : -EEXIST;
 }

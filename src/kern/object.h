@@ -64,12 +64,18 @@ int kern_program_load(struct kern_object *o, const char *name, struct kern_progr
 /* Attaches where the program's section says (tracepoint, function). The caller frees the link. */
 int kern_program_attach(struct kern_program *p, struct kern_link **ret, struct err *e);
 
+/* Where a uprobe goes, and what the program is told of it, which only uprobe_multi links do. */
+struct kern_uprobe {
+	uint64_t file_offset, cookie;
+};
+
 /*
- * Attaches to @n file offsets of the executable or library behind @fd, for every process that maps it
- * now or later: one link where the kernel has uprobe_multi, else one perf event each.
+ * Attaches to @n places in the executable or library behind @fd, for every process that maps it now or
+ * later: one link where the kernel has uprobe_multi, else one perf event each. They join those in
+ * *@ret, which is NULL or what an earlier call made.
  */
-int kern_program_attach_uprobes(struct kern_program *p, int fd, const uint64_t *offsets, size_t n,
-				struct kern_link **ret, struct err *e);
+int kern_program_attach_uprobes(struct kern_program *p, int fd, const struct kern_uprobe *places,
+				size_t n, struct kern_link **ret, struct err *e);
 
 /*
  * What the kernel says (-errno; never 0) to a uprobe_multi link of the program at @path, which is no

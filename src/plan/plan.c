@@ -84,6 +84,7 @@ static int add_sites(struct plan *p, const struct plan_want *want, const struct 
 		site->program = s->program;
 		site->symbol = s->symbol;
 		site->file_offset = fn->site.file_offset;
+		site->cookie = s->cookie;
 		site->function_offset = fn->site.function_offset;
 		site->kind = fn->site.kind;
 		memcpy(site->insn, fn->site.insn, sizeof(site->insn));
@@ -134,6 +135,22 @@ void plan_done(struct plan *p)
 	free(p->sites);
 	free(p->verdicts);
 	*p = (struct plan){};
+}
+
+static bool same_group(const struct plan_site *a, const struct plan_site *b)
+{
+	return file_id_equal(&a->file, &b->file) && strcmp(a->probe, b->probe) == 0;
+}
+
+size_t plan_group(const struct plan *p, const struct plan_site *s)
+{
+	const struct plan_site *end = p->sites + p->n_sites, *next = s + 1;
+
+	if (s > p->sites && same_group(s - 1, s))
+		return 0;
+	while (next < end && same_group(s, next))
+		next++;
+	return (size_t)(next - s);
 }
 
 static bool same_site(const struct plan_site *a, const struct plan_site *b)

@@ -36,7 +36,10 @@ struct plan_want {
 		const char *symbol;
 		const char *program; /* in the probe's BPF object */
 		uint16_t min_minor, max_minor;
+		uint64_t cookie; /* by which the combined program knows the row */
 	} const *sites;
+	/* One program that does for all rows, where one link can hold all sites of a file; or NULL. */
+	const char *combined;
 	uint16_t min_minor; /* the oldest Go that is supported */
 };
 
@@ -44,7 +47,7 @@ struct plan_want {
 struct plan_site {
 	struct file_id file;
 	const char *probe, *program, *symbol;
-	uint64_t file_offset;
+	uint64_t file_offset, cookie;
 	uint32_t function_offset;
 	uint16_t kind; /* enum site_kind */
 	char insn[24];
@@ -81,6 +84,12 @@ int plan_add(struct plan *p, const struct plan_want *want, const struct plan_fil
 	     const char *const *symbols, size_t n_symbols);
 
 void plan_done(struct plan *p);
+
+/*
+ * The sites of the same file and probe as @s, a site of @p: none (0) unless @s is the first of them. They
+ * are attached, and go, together.
+ */
+size_t plan_group(const struct plan *p, const struct plan_site *s);
 
 /*
  * Calls @detach for each site of @have that is not in @want, then @attach for each site of @want that

@@ -36,9 +36,10 @@ static const char *const methods[SN_HTTP_METHOD_MAX] = {
  * start, which is counted, and leaves nothing behind.
  */
 static const struct plan_want_site sites[] = {
-	{ "net/http.(*response).finishRequest", "sn_http_end", 19, 26 },
-	{ "net/http.(*response).finishRequest", "sn_http_end_127", 27, UINT16_MAX },
-	{ "net/http.serverHandler.ServeHTTP", "sn_http_start", 19, UINT16_MAX },
+	{ "net/http.(*response).finishRequest", "sn_http_end", 19, 26, SN_HTTP_SITE_END },
+	{ "net/http.(*response).finishRequest", "sn_http_end_127", 27, UINT16_MAX,
+	  SN_HTTP_SITE_END_127 },
+	{ "net/http.serverHandler.ServeHTTP", "sn_http_start", 19, UINT16_MAX, SN_HTTP_SITE_START },
 	{},
 };
 
@@ -46,6 +47,7 @@ static const struct plan_want want = {
 	.probe = "http",
 	.mark = "net/http.serverHandler.ServeHTTP",
 	.sites = sites,
+	.combined = "sn_http",
 	.min_minor = 19,
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/cleanup.h"
+#include "kern/features.h"
 #include "kern/map.h"
 #include "world/process.h"
 
@@ -191,13 +192,42 @@ const struct kern_hook_state *probe_run_hooks(const struct probe_run *r)
 	return r->states;
 }
 
-int probe_run_attach(struct probe_run *r, const struct plan_site *s, int fd, struct kern_link **ret,
-		     struct err *e)
+static int attach_together(struct probe_run *r, const struct plan_site *s, size_t n, int fd,
+			   struct kern_link **ret, struct err *e)
 {
+	cleanup(cleanup_free) struct kern_uprobe *places = calloc(n, sizeof(*places));
 	struct kern_program *p;
-	int err = kern_program_load(r->object, s->program, &p, e);
+	int err;
 
-	return err ? err : kern_program_attach_uprobes(p, fd, &s->file_offset, 1, ret, e);
+	if (!places)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		places[i] = (struct kern_uprobe){ s[i].file_offset, s[i].cookie };
+	err = kern_program_load(r->object, r->probe->want->combined, &p, e);
+	return err ? err : kern_program_attach_uprobes(p, fd, places, n, ret, e);
+}
+
+int probe_run_attach(struct probe_run *r, const struct plan_site *s, size_t n, int fd,
+		     struct kern_link **ret, struct err *e)
+{
+	struct kern_link *links = NULL;
+	struct kern_program *p;
+	int err = 0;
+
+	if (r->probe->want->combined && kern_has(KERN_UPROBE_MULTI))
+		return attach_together(r, s, n, fd, ret, e);
+	for (size_t i = 0; !err && i < n; i++) {
+		struct kern_uprobe place = { s[i].file_offset };
+
+		err = kern_program_load(r->object, s[i].program, &p, e);
+		if (!err)
+			err = kern_program_attach_uprobes(p, fd, &place, 1, &links, e);
+	}
+	if (err)
+		kern_link_free(links);
+	else
+		*ret = links;
+	return err;
 }
 
 static bool is_overflow_key(const struct probe *p, const void *key)

@@ -36,9 +36,12 @@ const struct probe *probe_run_probe(const struct probe_run *r);
 /* The states of probe->hooks, in their order. */
 const struct kern_hook_state *probe_run_hooks(const struct probe_run *r);
 
-/* Attaches one planned site to the file behind @fd. Worker thread. The caller frees the link. */
-int probe_run_attach(struct probe_run *r, const struct plan_site *s, int fd, struct kern_link **ret,
-		     struct err *e);
+/*
+ * Attaches the @n planned sites of one file (plan_group()) to the file behind @fd, all or none. Worker
+ * thread. The caller frees the link.
+ */
+int probe_run_attach(struct probe_run *r, const struct plan_site *s, size_t n, int fd,
+		     struct kern_link **ret, struct err *e);
 
 /* Moves what the kernel half gained into the registry, and checks the account. */
 int probe_run_collect(struct probe_run *r, struct err *e);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# Runs inside the virtual machine, once for each set of hooks that sonde can be held to. Speaks to
+# Runs inside the virtual machine: the suites named in $suites, separated by commas. Speaks to
 # tests/kernels/run over the console:
 #     CASE name ok | CASE name FAIL why
 #     DATA name, a document in base64, END
-# What the documents must say is judged there.
+# and in the lines of `inside`. What the documents must say is judged there.
 
 verdict() { # NAME STATUS WHY
 	if [ "$2" = 0 ]; then
@@ -29,21 +29,48 @@ wait_for() { # TENTHS-OF-A-SECOND COMMAND...
 	done
 }
 
-run_tier() { # NAME OPTION...
-	tier=$1
+# start_report FOLDER OPTION...: until it measures; its process is $sonde then.
+start_report() {
+	folder=$1
 	shift
-	d=/tmp/$tier
+	sonde report --log-level debug --duration 300 --output "$folder/report" "$@" 2>"$folder/stderr" &
+	sonde=$!
+	wait_for 300 grep -q measuring "$folder/stderr"
+}
+
+# An interrupted report is a complete one.
+finish_report() { # NAME FOLDER
+	kill -INT $sonde
+	(sleep 30 && kill -KILL $sonde) &
+	guard=$!
+	wait $sonde
+	status=$?
+	kill $guard
+	verdict "$1.finishes" $status "exit status $status: $(tail -n 1 "$2/stderr")"
+}
+
+serve_http() { # NAME: some requests to each Go server
+	for port in $GO_PORTS; do
+		http_get -n 25 127.0.0.1 $port /hello >/dev/null &&
+			http_get -n 10 -m POST -b 100 127.0.0.1 $port /hello >/dev/null &&
+			http_get -n 5 127.0.0.1 $port /status/404 >/dev/null
+		verdict "$1.serves-$port" $? "http_get failed"
+	done
+}
+
+run_tier() { # NAME OPTION...
+	tier=$1 d=/tmp/$1
+	shift
 	mkdir -p $d
+	sonde doctor --json "$@" >$d/doctor 2>&1
+	data $tier.doctor $d/doctor
 	tcp_pair --port 7002 --exchanges 10 --delay 2000 --wait-for $d/go --hold 300 >$d/existing &
 	existing=$!
 	# Established before sonde is there; port 7002 is 1B5A in hexadecimal, 01 is ESTABLISHED.
 	wait_for 50 grep -q ':1B5A .* 01 ' /proc/net/tcp
 
-	sonde report --log-level debug --duration 60 --output $d/report "$@" 2>$d/stderr &
-	sonde=$!
-	wait_for 200 grep -q measuring $d/stderr
+	start_report $d "$@"
 	verdict $tier.measures $? "$(tail -n 1 $d/stderr)"
-
 	touch $d/go
 	tcp_pair --port 7001 --exchanges 50 --delay 5000 --request 100 --response 1000 >$d/tcp4
 	verdict $tier.tcp4 $? "tcp_pair failed"
@@ -51,44 +78,94 @@ run_tier() { # NAME OPTION...
 	verdict $tier.tcp6 $? "tcp_pair failed"
 	wait $existing
 	verdict $tier.existing $? "tcp_pair failed"
-	for go in $GO_PORTS; do
-		http_get -n 25 127.0.0.1 $go /hello >/dev/null &&
-			http_get -n 10 -m POST -b 100 127.0.0.1 $go /hello >/dev/null &&
-			http_get -n 5 127.0.0.1 $go /status/404 >/dev/null
-		verdict $tier.http-$go $? "http_get failed"
-	done
-
-	# An interrupted report is a complete one.
-	kill -INT $sonde
-	(sleep 20 && kill -KILL $sonde) &
-	wait $sonde
-	status=$?
-	kill $!
-	verdict $tier.finishes $status "exit status $status: $(tail -n 1 $d/stderr)"
+	# The tier is one of kernel hooks: for Go programs it is all the same.
+	case $tier in
+	auto | file) serve_http $tier ;;
+	esac
+	finish_report $tier $d
 	for document in report tcp4 tcp6 existing stderr; do
 		data $tier.$document $d/$document
 	done
 }
 
-GO_PORTS=
-for go in /bin/gohttp-*; do
-	port=8${go##*-1.}
-	port=$(printf '%s000' "$port" | cut -c 1-4)
+# Every uprobe under load from several sides for half a minute, counted exactly.
+run_stress() {
+	d=/tmp/stress rounds=0
+	mkdir -p $d
+	start_report $d
+	verdict stress.measures $? "$(tail -n 1 $d/stderr)"
+	inside sites 30 4 >$d/sites &
+	sites=$!
+	until="$(($(date +%s) + 30))"
+	tcp_pair --port 7003 --exchanges 1000 >$d/tcp4
+	verdict stress.tcp4 $? "tcp_pair failed"
+	while [ "$(date +%s)" -lt $until ]; do
+		gets=
+		for port in $GO_PORTS; do
+			http_get -n 50 -c 2 127.0.0.1 $port /hello >/dev/null &
+			gets="$gets $!"
+		done
+		for get in $gets; do
+			wait $get || verdict stress.serves 1 "http_get failed"
+		done
+		rounds=$((rounds + 1))
+	done
+	wait $sites
+	cat $d/sites
+	echo $((rounds * 50)) >$d/requests
+	finish_report stress $d
+	for document in report tcp4 requests stderr; do
+		data stress.$document $d/$document
+	done
+}
+
+# What is left of an agent that was killed while its probes were hit.
+run_kill() {
+	d=/tmp/kill
+	mkdir -p $d
+	sonde run --listen off --log-level debug >$d/stderr 2>&1 &
+	sonde=$!
+	for go in $GO; do
+		wait_for 300 grep -q "probing .*${go##*/}" $d/stderr
+	done
+	for port in $GO_PORTS; do
+		http_get -n 200 127.0.0.1 $port /hello >$d/load-$port &
+		gets="$gets $!"
+	done
+	inside kill $sonde $GO_PIDS
+	for get in $gets; do
+		wait $get
+		verdict kill.target-lives $? "http_get failed"
+	done
+}
+
+# No types, those of another kernel, and those of this one.
+run_file() {
+	sonde doctor --json --btf /btf/other >/tmp/other 2>&1
+	data other.doctor /tmp/other
+	run_tier file --btf /btf/own
+}
+
+GO=$(ls /bin/gohttp-*)
+GO_PORTS= GO_PIDS=
+for go in $GO; do
+	port=$(printf '8%s000' "${go##*-1.}" | cut -c 1-4)
 	GO_PORTS="$GO_PORTS $port"
 	$go -listen 127.0.0.1:$port >/tmp/listening-$port &
-	wait_for 100 grep -q listening /tmp/listening-$port
+	GO_PIDS="$GO_PIDS $!"
+	wait_for 200 grep -q listening /tmp/listening-$port
 	verdict "${go##*/}" $? "it does not listen"
 done
 
-{
-	sonde doctor
-	sonde plan
-} >/tmp/doctor 2>&1
-data doctor /tmp/doctor
-
-for tier in $TIERS; do
-	case $tier in
+for suite in $(echo "$suites" | tr , ' '); do
+	case $suite in
+	programs | sites) inside $suite ;;
+	kill) run_kill ;;
+	stress) run_stress ;;
+	file) run_file ;;
 	auto) run_tier auto ;;
-	*) run_tier $tier --tier $tier ;;
+	*) run_tier $suite --tier $suite ;;
 	esac
 done
+dmesg >/tmp/dmesg
+data dmesg /tmp/dmesg

@@ -151,6 +151,26 @@ static void of_other_programs_nothing_is_said(void **state)
 	plan_done(&p);
 }
 
+static void sites_of_a_file_are_one_group(void **state)
+{
+	struct gobin go = go_program(24);
+	struct plan_file files[] = { file(1, &go, NULL), file(2, &go, NULL) };
+	struct plan p = { .machine = EM_X86_64 };
+
+	add(&p, &files[0]);
+	add(&p, &files[1]);
+	assert_int_equal(p.n_sites, 4);
+	assert_int_equal(plan_group(&p, &p.sites[0]), 2);
+	assert_int_equal(plan_group(&p, &p.sites[1]), 0);
+	assert_int_equal(plan_group(&p, &p.sites[2]), 2);
+	assert_int_equal(plan_group(&p, &p.sites[3]), 0);
+	/* Another probe's sites in the same file are another group. */
+	p.sites[1].probe = "q";
+	assert_int_equal(plan_group(&p, &p.sites[0]), 1);
+	assert_int_equal(plan_group(&p, &p.sites[1]), 1);
+	plan_done(&p);
+}
+
 struct changes {
 	int attached, detached;
 	uint64_t ino;
@@ -215,6 +235,7 @@ int main(void)
 		cmocka_unit_test(refused_with_a_reason),
 		cmocka_unit_test(each_machine_probes_its_own),
 		cmocka_unit_test(of_other_programs_nothing_is_said),
+		cmocka_unit_test(sites_of_a_file_are_one_group),
 		cmocka_unit_test(difference_of_two_plans),
 	};
 

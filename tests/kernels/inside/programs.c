@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Loads, and where possible attaches, every program of the kernel half by itself, and says how that
+ * went:
+ *     PROGRAM object.program ok INSTRUCTIONS WALKED
+ *     PROGRAM object.program no WHY
+ * Instructions are those of the program as the kernel runs it, WALKED those that its verifier went
+ * through.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "base/cleanup.h"
+#include "inside.h"
+#include "kern/tiers.h"
+#include "probe/probe.h"
+
+KERN_IMAGE_DECLARE(http);
+KERN_IMAGE_DECLARE(process);
+KERN_IMAGE_DECLARE(tcp);
+KERN_IMAGE_DECLARE(types);
+
+static const struct kern_image images[] = { KERN_IMAGE(http), KERN_IMAGE(process), KERN_IMAGE(tcp),
+					    KERN_IMAGE(types) };
+
+/* The hook that a section's name stands for; false if it is none on a kernel event. */
+static bool hook_of(const struct bpf_program *p, struct kern_hook *ret)
+{
+	static const struct {
+		const char *prefix;
+		enum kern_tier tier;
+	} prefixes[] = {
+		{ "tp_btf/", KERN_TIER_BTF },	  { "fentry/", KERN_TIER_FENTRY },
+		{ "fexit/", KERN_TIER_FENTRY },  { "kprobe/", KERN_TIER_KPROBE },
+		{ "raw_tp/", KERN_TIER_RAW },
+	};
+	const char *section = bpf_program__section_name(p);
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		size_t len = strlen(prefixes[i].prefix);
+
+		if (strncmp(section, prefixes[i].prefix, len) == 0) {
+			*ret = (struct kern_hook){ "only", prefixes[i].tier, bpf_program__name(p),
+						   section + len,
+						   .untyped = strcmp(bpf_program__name(p),
+								     "sn_proc_exec") == 0 };
+			return true;
+		}
+	}
+	return false;
+}
+
+/* As its probe would open it for a hook of that tier. */
+static int open_object(const struct kern_image *image, enum kern_tier tier,
+		       struct kern_object **ret, struct err *e)
+{
+	const struct probe *probe = probe_find(image->name);
+	const struct probe_env env = { .proc = "/proc", .tier = tier };
+	bool untyped = tier == KERN_TIER_KPROBE || tier == KERN_TIER_RAW;
+	int r = kern_object_open(image, ret, e);
+
+	if (r < 0)
+		return r;
+	kern_object_count(*ret);
+	if (probe && probe->configure)
+		r = probe->configure(*ret, &env, untyped, e);
+	return r < 0 ? r : kern_object_create(*ret, e);
+}
+
+static int try_program(struct kern_object *o, const char *name, const struct kern_hook *hook,
+		       struct err *e)
+{
+	struct kern_hook_state state;
+	struct kern_program *p;
+
+	if (!hook)
+		return kern_program_load(o, name, &p, e);
+	if (kern_hooks_attach(o, hook, 1, KERN_TIER_AUTO, &state, e) != 0)
+		return err_set(e, -1, "%s", state.why);
+	kern_hooks_detach(&state, 1);
+	return 0;
+}
+
+static void examine(const struct kern_image *image, const struct bpf_program *p)
+{
+	const char *name = bpf_program__name(p);
+	uint32_t insns = 0, walked = 0;
+	struct kern_object *o = NULL;
+	struct kern_program *loaded;
+	struct kern_hook hook;
+	bool hooks = hook_of(p, &hook);
+	struct err e = {};
+
+	if (open_object(image, hooks ? hook.tier : KERN_TIER_AUTO, &o, &e) < 0 ||
+	    try_program(o, name, hooks ? &hook : NULL, &e) != 0) {
+		printf("PROGRAM %s.%s no %s\n", image->name, name, e.msg);
+	} else {
+		kern_program_load(o, name, &loaded, NULL);
+		kern_program_size(loaded, &insns, &walked);
+		printf("PROGRAM %s.%s ok %u %u\n", image->name, name, insns, walked);
+	}
+	kern_object_close(o);
+}
+
+int inside_programs(int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		size_t len = (size_t)(images[i].end - images[i].start);
+		struct bpf_object *o = bpf_object__open_mem(images[i].start, len, NULL);
+		struct bpf_program *p;
+
+		if (!o)
+			return 1;
+		bpf_object__for_each_program(p, o)
+		{
+			/* Those are for the tests of their functions alone. */
+			if (strcmp(bpf_program__section_name(p), "syscall") != 0)
+				examine(&images[i], p);
+		}
+		bpf_object__close(o);
+	}
+	return 0;
+}
