@@ -51,7 +51,7 @@ check-kernels: build/sonde
 
 check-arm64: build-arm64/sonde
 	@tools/packages test test-arm64
-	@tests/run unit-arm64
+	@tests/run unit-arm64 kernels-arm64
 
 fuzz:
 	@tools/packages build test
@@ -81,7 +81,7 @@ help:
 	@echo 'make check          every test that a change must pass'
 	@echo 'make check-all      those, older and newer distributions, and longer fuzzing'
 	@echo 'make check-kernels  the tests in virtual machines alone'
-	@echo 'make check-arm64    the unit tests of build-arm64, under emulation'
+	@echo 'make check-arm64    the unit tests of build-arm64 and its kernels, emulated'
 	@echo 'make fuzz           the fuzzers alone; FUZZ_SECONDS=30'
 	@echo 'make bench          what sonde costs, side by side with doing nothing; prints ratios'
 	@echo 'make format         clang-format over the tree'

@@ -75,6 +75,13 @@ def find_kernel(kernel):
     return found[0]
 
 
+def replaced(kernel):
+    """What there is to say when Debian has no longer had the pinned version; "" as a rule."""
+    with open(os.path.join(ROOT, ".deps/test/linux-" + kernel, ".stamp")) as stamp:
+        return "".join(", " + line.split("\t")[2].strip() for line in stamp
+                       if line.count("\t") == 2)
+
+
 def with_types(machine, tree):
     """An image with /btf: init then hides the kernel's own types there; this host's are another's."""
     folder = os.path.join(OUT, machine.name.replace(" ", "-"))

@@ -4,6 +4,7 @@ import json
 import os
 
 from boot import ROOT
+from machines import MACHINES
 
 GOLDEN = os.path.join(ROOT, "tests/golden/kernels.json")
 BUDGET = os.path.join(ROOT, "tests/golden/verifier.json")
@@ -19,8 +20,11 @@ def load(path):
 
 
 def save(path, document):
+    """Machines in the order of their table, so that a difference is where it is expected."""
+    order = [machine.name for machine in MACHINES]
+    document = {name: document[name] for name in order if name in document}
     with open(path, "w") as file:
-        json.dump(document, file, indent=1, sort_keys=True)
+        json.dump(document, file, indent=1)
         file.write("\n")
 
 

@@ -2,9 +2,9 @@
 /*
  * Kills a process that has programs attached and looks, again and again, for what the kernel still
  * holds of them:
- *     GONE programs MS maps MS text MS
- * with the milliseconds after which there was none, or "never" if it was there to the end. TEXT are
- * the breakpoints in the code of the TARGET processes, which is compared with their files.
+ *     GONE programs MS maps MS breakpoints MS
+ * with the milliseconds after which there was none, or "never" if it was there to the end. Breakpoints
+ * are looked for in the code of the TARGET processes, which is compared with their files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 
 #define PATIENCE_NS (60 * NSEC_PER_SEC)
 
-static bool any_program(void)
+static bool any_program(int n, char **pids)
 {
 	uint32_t id = 0;
 
@@ -39,7 +39,7 @@ static bool any_program(void)
 	return false;
 }
 
-static bool any_map(void)
+static bool any_map(int n, char **pids)
 {
 	uint32_t id = 0;
 
@@ -114,6 +114,13 @@ static bool any_text(int n, char **pids)
 	return false;
 }
 
+/* Looks if it was there at the last look; the moment it is seen to be gone is the time of the answer. */
+static void look(uint64_t *gone, uint64_t began, bool (*there)(int n, char **pids), int n, char **pids)
+{
+	if (!*gone && !there(n, pids))
+		*gone = clock_boot_ns() - began;
+}
+
 static void print_one(const char *name, uint64_t ns)
 {
 	if (ns)
@@ -124,11 +131,13 @@ static void print_one(const char *name, uint64_t ns)
 
 int inside_kill(int argc, char **argv)
 {
-	uint64_t began, now, programs = 0, maps = 0, text = 0;
+	uint64_t began, programs = 0, maps = 0, text = 0;
 	pid_t pid = argc ? (pid_t)strtol(argv[0], NULL, 10) : 0;
+	int n = argc ? argc - 1 : 0;
+	char **targets = argv + 1;
 
 	/* What is not seen now would not be missed then. */
-	if (!any_program() || !any_map() || (argc > 1 && !any_text(argc - 1, argv + 1))) {
+	if (!any_program(n, targets) || !any_map(n, targets) || (n && !any_text(n, targets))) {
 		printf("GONE before it was killed\n");
 		return 1;
 	}
@@ -136,19 +145,15 @@ int inside_kill(int argc, char **argv)
 		return 1;
 	began = clock_boot_ns();
 	do {
-		now = clock_boot_ns() - began;
-		if (!programs && !any_program())
-			programs = now;
-		if (!maps && !any_map())
-			maps = now;
-		if (!text && !any_text(argc - 1, argv + 1))
-			text = now;
+		look(&text, began, any_text, n, targets);
+		look(&programs, began, any_program, n, targets);
+		look(&maps, began, any_map, n, targets);
 		usleep(1000);
-	} while (now < PATIENCE_NS && (!programs || !maps || !text));
+	} while (clock_boot_ns() - began < PATIENCE_NS && (!programs || !maps || !text));
 	printf("GONE");
 	print_one("programs", programs);
 	print_one("maps", maps);
-	print_one("text", text);
+	print_one("breakpoints", text);
 	printf("\n");
 	return !programs || !maps || !text;
 }

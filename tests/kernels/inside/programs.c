@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "inside.h"
+#include "kern/features.h"
 #include "kern/tiers.h"
 #include "probe/probe.h"
 
@@ -70,12 +71,23 @@ static int open_object(const struct kern_image *image, enum kern_tier tier,
 	return r < 0 ? r : kern_object_create(*ret, e);
 }
 
+static bool is_combined(const char *name)
+{
+	for (size_t i = 0; probes[i]; i++)
+		if (probes[i]->want && probes[i]->want->combined &&
+		    strcmp(probes[i]->want->combined, name) == 0)
+			return true;
+	return false;
+}
+
 static int try_program(struct kern_object *o, const char *name, const struct kern_hook *hook,
 		       struct err *e)
 {
 	struct kern_hook_state state;
 	struct kern_program *p;
 
+	if (is_combined(name) && !kern_has(KERN_UPROBE_MULTI))
+		return err_set(e, -1, "this kernel has no uprobe_multi links");
 	if (!hook)
 		return kern_program_load(o, name, &p, e);
 	if (kern_hooks_attach(o, hook, 1, KERN_TIER_AUTO, &state, e) != 0)

@@ -70,10 +70,10 @@ static int attach(struct kern_program *p, const struct inside_site *s, struct ke
 		  struct err *e)
 {
 	cleanup(cleanup_fd) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	uint64_t offset;
-	int r = file_offset(fd, s->address, &offset, e);
+	struct kern_uprobe place = {};
+	int r = file_offset(fd, s->address, &place.file_offset, e);
 
-	return r < 0 ? r : kern_program_attach_uprobes(p, fd, &offset, 1, ret, e);
+	return r < 0 ? r : kern_program_attach_uprobes(p, fd, &place, 1, ret, e);
 }
 
 static uint64_t hits(struct kern_object *o)
