@@ -56,7 +56,8 @@ static int read_file(const char *path, struct gobin *ret)
 /* gohttp-1.27-arm64-pie: every function has the site that this Go and this machine have. */
 static void check_program(const char *name, const struct gobin *g)
 {
-	uint16_t machine = strstr(name, "-arm64") ? EM_AARCH64 : elf_own_machine();
+	/* Without a word for it, of the machine that built it: ours, unless we are emulated. */
+	uint16_t machine = strstr(name, "-arm64") ? EM_AARCH64 : g->machine;
 	enum site_kind expected = machine == EM_AARCH64 ? SITE_BCOND
 				  : g->minor >= 21	? SITE_PUSH
 							: SITE_JCC;

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "tests/fuzz/go_image.h"
+#include "tests/unit/sealed.h"
 #include "world/inspector.h"
 
 #ifndef __has_feature
@@ -88,19 +88,13 @@ static int image_fd(void)
 	return image_open(i.data, sizeof(i.data));
 }
 
-/*
- * An inspector whose children can seal themselves; where they cannot, the test is skipped: qemu's
- * user emulation knows no system call filters. A kernel that does looks at the address, and faults.
- */
+/* An inspector whose children can seal themselves. */
 static struct inspector *sealed_inspector(inspector_parser parser, unsigned int wall_ms)
 {
 	struct inspector *i;
 	struct err e = {};
 
-	if (!SANITIZED && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) < 0 && errno == EINVAL) {
-		print_message("There are no system call filters here.\n");
-		skip();
-	}
+	need_filters();
 	i = parser ? inspector_new_with(parser, wall_ms, &e) : inspector_new(&e);
 	if (!i)
 		fail_msg("%s", e.msg);
@@ -189,7 +183,7 @@ static void sites_of_every_machine_come_through(void **state)
 		uint16_t machine;
 		enum site_kind first, second;
 	} cases[] = { { EM_X86_64, SITE_PUSH, SITE_JCC }, { EM_AARCH64, SITE_BCOND, SITE_BCOND } };
-	cleanup(inspector_freep) struct inspector *i = inspector_new(NULL);
+	cleanup(inspector_freep) struct inspector *i = sealed_inspector(NULL, 0);
 
 	assert_non_null(i);
 	for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
@@ -304,7 +298,7 @@ static void the_helper_holds_nothing(void **state)
 
 static void a_dead_helper_is_an_error(void **state)
 {
-	cleanup(inspector_freep) struct inspector *i = inspector_new(NULL);
+	cleanup(inspector_freep) struct inspector *i = sealed_inspector(NULL, 0);
 	cleanup(cleanup_fd) int fd = image_fd();
 	pid_t pid = only_child(getpid());
 	struct err e = {};
@@ -323,7 +317,7 @@ static void a_dead_helper_is_an_error(void **state)
 
 static void a_dead_helper_is_started_again(void **state)
 {
-	cleanup(inspector_freep) struct inspector *i = inspector_new(NULL);
+	cleanup(inspector_freep) struct inspector *i = sealed_inspector(NULL, 0);
 	cleanup(cleanup_fd) int fd = image_fd();
 	struct gobin direct, g;
 	struct err e = {};

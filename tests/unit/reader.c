@@ -15,6 +15,7 @@
 #include "agent/reader.h"
 #include "base/cleanup.h"
 #include "tests/fuzz/go_image.h"
+#include "tests/unit/sealed.h"
 
 #define MAGIC_1_20 0xfffffff1
 
@@ -57,6 +58,7 @@ static void a_helper_that_ends_is_started_again(void **state)
 	struct reader r = { .inspector = i, .window_ns = READER_WINDOW_NS };
 	struct err e = {};
 
+	need_filters();
 	assert_non_null(i);
 	for (unsigned int n = 0; n <= READER_RESTARTS; n++) {
 		if (read_program(&r, &e) < 0)
@@ -83,6 +85,7 @@ static void when_the_window_is_over_it_may_be_started_again(void **state)
 			    .began_ns = clock_boot_ns(),
 			    .n_window = READER_RESTARTS };
 
+	need_filters();
 	assert_non_null(i);
 	if (!kill_helper())
 		skip();
@@ -102,6 +105,7 @@ static void what_a_file_is_comes_through(void **state)
 	struct err e = {};
 	struct gobin g;
 
+	need_filters();
 	assert_non_null(i);
 	assert_int_equal(reader_gobin(&r, null, names, 2, &g, &e), -ENOEXEC);
 	assert_true(strlen(e.msg) > 0);
