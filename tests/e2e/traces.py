@@ -117,7 +117,7 @@ def held_by(pid):
 
 
 def probed_files(pid):
-    """{path: links} of the files that an agent has attached a program to."""
+    """{path: links} of the files that an agent has attached a program to: one for each, with all sites."""
     files = collections.Counter()
     for kind, number in held_by(pid):
         if kind == "link":
