@@ -5,7 +5,7 @@
 
 /*
  * Raises *p to @v, exactly, whoever else is at it. On kernels before 5.12 kern/ replaces the
- * compare-and-exchange by a plain store (kern/atomics.c): two CPUs that set a new extreme of one
+ * compare-and-exchange by a plain store (kern/rewrite.c): two CPUs that set a new extreme of one
  * series within the same nanoseconds can then keep the lesser one.
  */
 static __always_inline void sn_raise(__u64 *p, __u64 v)

@@ -17,7 +17,9 @@
  */
 
 /* Series that a probe keeps handles of, for each key of its map. */
-#define PROBE_MAX_SERIES 4
+#define PROBE_MAX_SERIES 8
+
+#define PROBE_MAX_TABLES 2
 
 /* One key of a probe's series map, as user space knows it. */
 struct probe_entry {
@@ -32,6 +34,24 @@ struct probe_env {
 	struct processes *processes;
 	const char *proc;    /* "/proc" */
 	enum kern_tier tier; /* forced, or KERN_TIER_AUTO */
+	bool detail;	     /* also what costs more */
+};
+
+/* A map of series. */
+struct probe_table {
+	const char *map;
+	size_t key_size, value_size;
+	/* They must be in it before the programs run: what has no room goes there. */
+	const void *overflow_keys;
+	size_t n_overflow_keys;
+	uint32_t (*tgid)(const void *key);
+	/*
+	 * Adds to the registry what @entry gained between two readings of its value; @before is
+	 * zeroed at the first. Returns the number of events, for the account of losses.
+	 */
+	uint64_t (*add)(struct registry *r, struct probe_entry *entry, const void *before,
+			const void *now);
+	bool detail; /* made only when details are asked for */
 };
 
 struct probe {
@@ -47,19 +67,7 @@ struct probe {
 	/* What it wants of programs: attached to each that has it, as they come and go. */
 	const struct plan_want *want;
 
-	/* Its map of series, with the overflow keys that must be in it before the programs run. */
-	const char *series_map;
-	size_t key_size, value_size;
-	const void *overflow_keys;
-	size_t n_overflow_keys;
-	uint32_t (*tgid)(const void *key);
-
-	/*
-	 * Adds to the registry what @entry gained between two readings of its value; @before is
-	 * zeroed at the first. Returns the number of events, for the account of losses.
-	 */
-	uint64_t (*add)(struct registry *r, struct probe_entry *entry, const void *before,
-			const void *now);
+	struct probe_table tables[PROBE_MAX_TABLES]; /* ends with a NULL map */
 
 	/*
 	 * Before the maps are made: variables, sizes. @attempt is 0, then 1 if accept() was not
