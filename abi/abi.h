@@ -66,13 +66,43 @@ struct sn_tcp_key {
 	__u32 tgid;
 	__u16 port; /* service port, host order: the local one of a server, the remote of a client */
 	__u8 role;
-	__u8 pad;
+	__u8 error; /* enum sn_tcp_error; of sn_tcp_life alone, else 0 */
 };
 
 struct sn_tcp_value {
 	struct sn_hist exchange; /* client: last send to first byte read; server: residence */
 	struct sn_hist receive_queue;
 	__u64 tx_bytes, rx_bytes;
+};
+
+/* How a connection came to nothing, or to its end. */
+enum sn_tcp_error {
+	SN_TCP_NO_ERROR,
+	SN_TCP_REFUSED,
+	SN_TCP_TIMED_OUT,
+	SN_TCP_HOST_UNREACHABLE,
+	SN_TCP_NET_UNREACHABLE,
+	SN_TCP_RESET,
+	SN_TCP_CANCELLED, /* by its own side, before it stood */
+	SN_TCP_OTHER,
+	SN_TCP_ERROR_MAX,
+};
+
+enum sn_tcp_retransmit {
+	SN_TCP_FAST,
+	SN_TCP_TIMEOUT,
+	SN_TCP_TAIL_PROBE,
+	SN_TCP_SYN,
+	SN_TCP_RETRANSMIT_MAX,
+};
+
+/* What happens once in the life of a connection, or should not happen at all. */
+struct sn_tcp_life {
+	struct sn_hist
+		handshake; /* client: SYN to ESTABLISHED, or to failure; server: SYN-ACK to ACK */
+	struct sn_hist duration;		  /* ESTABLISHED to CLOSE */
+	__u64 retransmits[SN_TCP_RETRANSMIT_MAX]; /* segments */
+	__u64 resets_sent, resets_received;
 };
 
 /* A listening port of one network namespace: what tells the server's end of an older socket. */
@@ -141,6 +171,7 @@ _Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
 _Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
 _Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");
 _Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 16, "abi: sn_tcp_value");
+_Static_assert(sizeof(struct sn_tcp_life) == 2 * sizeof(struct sn_hist) + 48, "abi: sn_tcp_life");
 _Static_assert(sizeof(struct sn_tcp_listen_key) == 8, "abi: sn_tcp_listen_key");
 _Static_assert(sizeof(struct sn_http_key) == 8, "abi: sn_http_key");
 _Static_assert(sizeof(struct sn_http_start_key) == 16, "abi: sn_http_start_key");

@@ -18,7 +18,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "lib/tcp_sock.bpf.h"
+#include "lib/tcp_life.bpf.h"
 #include "lib/test.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -39,6 +39,7 @@ static __always_inline int on_send(struct sock *sk, const bool typed)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
+	life_owned(st);
 	request = READ_ONCE(st->request);
 	if (st->key.role == SN_TCP_SERVER && st->phase == READ && request)
 		record(st, v.write_seq, span(request, now), span(request, READ_ONCE(st->read)));
@@ -111,6 +112,7 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
+	life_owned(st);
 	st->rx_seq = copied;
 	__sync_fetch_and_add(&st->rx_pending, n);
 	if (st->phase != READ) {
@@ -141,6 +143,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 		      (newstate == TCP_ESTABLISHED && oldstate == TCP_SYN_RECV);
 	struct sn_tcp_sock *st;
 	struct view v;
+	__u64 now;
 
 	if (!begins && newstate != TCP_ESTABLISHED && newstate != TCP_FIN_WAIT1 &&
 	    newstate != TCP_LAST_ACK && newstate != TCP_CLOSE)
@@ -157,13 +160,23 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 			      typed);
 		st->tx_closed = true;
 	}
+	now = sn_detail ? bpf_ktime_get_boot_ns() : 0;
 	if (newstate == TCP_ESTABLISHED) {
-		sock_open(st, &v);
-	} else if (newstate != TCP_SYN_SENT) {
+		sock_open(st, &v, typed);
+		life_established(st, typed ? v.tp->srtt_us : (__u32)BPF_CORE_READ(v.tp, srtt_us),
+				 now);
+	} else if (newstate == TCP_SYN_SENT) {
+		/* The call of connect(), so this is the owner. */
+		st->key.tgid = bpf_get_current_pid_tgid() >> 32;
+		st->began = now;
+	} else {
 		/* Our FIN comes next and takes a sequence number; a reset moves them at will. */
 		flush_rest(st, &v);
 		st->tx_closed = true;
 	}
+	if (newstate == TCP_CLOSE)
+		life_closed(st, oldstate != TCP_SYN_SENT,
+			    typed ? v.sk->sk_err : BPF_CORE_READ(v.sk, sk_err), now);
 	return 0;
 }
 
@@ -283,6 +296,72 @@ SEC("?kprobe/tcp_rcv_space_adjust")
 int BPF_KPROBE(sn_tcp_read_kp, struct sock *sk)
 {
 	return on_read(sk, false);
+}
+
+/* ---- details: the same tracepoints on every kernel ---- */
+
+static __always_inline enum sn_tcp_retransmit retransmit_kind(const struct view *v)
+{
+	struct inet_connection_sock *icsk = &v->tp->inet_conn;
+
+	if (v->state == TCP_SYN_SENT || v->state == TCP_SYN_RECV)
+		return SN_TCP_SYN;
+	if (icsk->icsk_pending == ICSK_TIME_LOSS_PROBE)
+		return SN_TCP_TAIL_PROBE;
+	return BPF_CORE_READ_BITFIELD(icsk, icsk_ca_state) == TCP_CA_LOSS ? SN_TCP_TIMEOUT
+									  : SN_TCP_FAST;
+}
+
+SEC("?tp_btf/tcp_retransmit_skb")
+int BPF_PROG(sn_tcp_retrans, struct sock *sk)
+{
+	struct sn_tcp_sock *st;
+	struct view v;
+	bool known;
+
+	if (!view_sock(&v, sk, true))
+		return 0;
+	st = sock_state(sk, true, true);
+	if (!st)
+		return 0;
+	known = st->ready;
+	st = sock_known(&v, true);
+	if (!st)
+		return 0;
+	/* Of a socket that is older than sonde, this is the first that counts. */
+	if (!known)
+		st->retransmits = v.tp->total_retrans - 1;
+	life_retransmitted(st, v.tp->total_retrans, retransmit_kind(&v));
+	return 0;
+}
+
+SEC("?tp_btf/tcp_receive_reset")
+int BPF_PROG(sn_tcp_rst_in, struct sock *sk)
+{
+	struct sn_tcp_sock *st;
+	struct view v;
+
+	if (!view_sock(&v, sk, true))
+		return 0;
+	st = sock_known(&v, true);
+	if (st)
+		life_reset(st, false);
+	return 0;
+}
+
+/* Most resets answer segments of no connection at all; those are not told of here. */
+SEC("?tp_btf/tcp_send_reset")
+int BPF_PROG(sn_tcp_rst_out, struct sock *sk)
+{
+	struct sn_tcp_sock *st;
+	struct view v;
+
+	if (!sk || !view_sock(&v, sk, true))
+		return 0;
+	st = sock_state(sk, true, false);
+	if (st)
+		life_reset(st, true);
+	return 0;
 }
 
 /* ---- for tests ---- */

@@ -57,6 +57,20 @@ enum {
 	TCP_LISTEN = 10,
 };
 
+/* Of inet_connection_sock: what its timer waits for, and how congestion is fought. */
+enum { ICSK_TIME_LOSS_PROBE = 5 };
+enum { TCP_CA_LOSS = 4 };
+
+/* What the network says of a connection that failed (errno.h of all our architectures). */
+enum {
+	EPIPE = 32,
+	ENETUNREACH = 101,
+	ECONNRESET = 104,
+	ETIMEDOUT = 110,
+	ECONNREFUSED = 111,
+	EHOSTUNREACH = 113,
+};
+
 #include "lib/regs.bpf.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -95,6 +109,7 @@ struct sock {
 	__u8 sk_shutdown;
 	__u16 sk_type;
 	__u16 sk_protocol;
+	int sk_err;
 };
 
 struct inet_sock {
@@ -103,6 +118,8 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	__u8 icsk_ca_state : 5;
+	__u8 icsk_pending;
 };
 
 struct tcp_sock {
@@ -110,6 +127,8 @@ struct tcp_sock {
 	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 write_seq;
+	__u32 srtt_us;
+	__u32 total_retrans;
 };
 
 typedef struct {

@@ -20,6 +20,9 @@
  */
 const volatile bool sn_use_hash = false;
 
+/* Set before loading: whether the life of connections is of interest (tcp_life.bpf.h). */
+const volatile bool sn_detail = false;
+
 enum phase { IDLE, SENT, READ };
 
 /* What we remember of a socket. Written by its owner's calls and by the arrival of its segments. */
@@ -34,6 +37,10 @@ struct sn_tcp_sock {
 	__u32 tx_seq;	    /* write_seq up to which sent bytes are in a series */
 	__u32 rx_seq;	    /* copied_seq that the last read left */
 	__u32 rx_pending;   /* bytes read and not yet in a series */
+	__u32 retransmits;  /* segments that are in a series already */
+	__u64 began;	    /* the SYN that we sent; 0: not seen */
+	__u64 established;  /* 0: not seen */
+	__u64 handshake;    /* of a server, until its owner is known; 0: none */
 	__u8 phase;
 	__u8 tx_closed; /* write_seq counts no bytes: before the handshake, or our FIN is out */
 	__u8 ready;	/* key is filled in */
@@ -84,6 +91,7 @@ static const struct sn_tcp_key overflow_key[] = {
 /* The fields of a socket that every hook looks at. */
 struct view {
 	struct sock *sk;
+	struct tcp_sock *tp;
 	__u32 rcv_nxt, copied_seq, write_seq;
 	__u8 shutdown, state;
 };
@@ -102,6 +110,7 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 		tp = (struct tcp_sock *)bpf_skc_to_tcp_sock(sk);
 		if (!tp)
 			return false;
+		v->tp = tp;
 		v->rcv_nxt = tp->rcv_nxt;
 		v->copied_seq = tp->copied_seq;
 		v->write_seq = tp->write_seq;
@@ -113,6 +122,7 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 	    BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
 		return false;
 	tp = (struct tcp_sock *)sk;
+	v->tp = tp;
 	v->rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
 	v->copied_seq = BPF_CORE_READ(tp, copied_seq);
 	v->write_seq = BPF_CORE_READ(tp, write_seq);
@@ -201,8 +211,13 @@ static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct v
 }
 
 /* From here on sequence numbers are bytes: the connection stands, or stood before we came. */
-static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view *v)
+static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view *v,
+				      const bool typed)
 {
+	if (sn_detail)
+		st->retransmits =
+			typed ? v->tp->total_retrans : BPF_CORE_READ(v->tp, total_retrans);
+
 	st->tx_seq = v->write_seq;
 	st->rx_seq = bytes_copied(v);
 	st->tx_closed = false;
@@ -223,7 +238,7 @@ static __always_inline struct sn_tcp_sock *sock_known(const struct view *v, cons
 	if (!st->ready)
 		sock_identify(st, v, SN_TCP_UNKNOWN, typed);
 	if (v->state != TCP_SYN_SENT)
-		sock_open(st, v);
+		sock_open(st, v, typed);
 	return st;
 }
 

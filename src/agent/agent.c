@@ -93,12 +93,12 @@ static int open_loop(struct agent *a, struct err *e)
 static void tell_missing(const struct probe_run *run)
 {
 	const struct probe *p = probe_run_probe(run);
-	const struct kern_hook_state *states = probe_run_hooks(run);
+	size_t n;
+	const struct kern_hook_state *states = probe_run_hooks(run, &n);
 	bool had = false;
 
-	for (size_t i = 0; i < p->n_hooks; i++) {
-		bool last = i + 1 == p->n_hooks ||
-			    strcmp(p->hooks[i].figure, p->hooks[i + 1].figure) != 0;
+	for (size_t i = 0; i < n; i++) {
+		bool last = i + 1 == n || strcmp(p->hooks[i].figure, p->hooks[i + 1].figure) != 0;
 
 		had = had || states[i].attached || p->hooks[i].optional;
 		if (last && !had)
@@ -151,6 +151,7 @@ static int agent_open(struct agent *a, struct err *e)
 		.processes = a->processes,
 		.proc = "/proc",
 		.tier = (enum kern_tier)a->config->tier,
+		.detail = a->config->tcp_detail,
 	};
 	r = open_loop(a, e);
 	if (!r && a->config->btf)

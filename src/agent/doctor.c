@@ -71,13 +71,13 @@ static void print_hook(const struct kern_hook *h, const struct kern_hook_state *
 }
 
 /* Whether each figure of the probe has a hook; the optional ones do not count. */
-static bool all_figures(const struct probe *p, const struct kern_hook_state *states)
+static bool all_figures(const struct probe *p, const struct kern_hook_state *states, size_t n)
 {
 	bool had = false;
 
-	for (size_t i = 0; i < p->n_hooks; i++) {
+	for (size_t i = 0; i < n; i++) {
 		had = had || states[i].attached || p->hooks[i].optional;
-		if (i + 1 < p->n_hooks && strcmp(p->hooks[i].figure, p->hooks[i + 1].figure) == 0)
+		if (i + 1 < n && strcmp(p->hooks[i].figure, p->hooks[i + 1].figure) == 0)
 			continue;
 		if (!had)
 			return false;
@@ -89,24 +89,25 @@ static bool all_figures(const struct probe *p, const struct kern_hook_state *sta
 static bool examine(const struct probe *p, const struct probe_env *env, struct strbuf *out,
 		    json_t *list)
 {
+	const struct kern_hook_state *states = NULL;
 	json_t *hooks = json_array();
 	struct probe_run *run = NULL;
 	struct err e = {};
 	bool good = false;
+	size_t n = 0;
 
-	if (probe_run_open(p, env, &run, &e) == 0)
-		good = all_figures(p, probe_run_hooks(run));
+	if (probe_run_open(p, env, &run, &e) == 0) {
+		states = probe_run_hooks(run, &n);
+		good = all_figures(p, states, n);
+	}
 	strbuf_printf(out, "\nprobe %s: %s\n", p->name,
 		      good  ? "works here"
 		      : run ? "does not give all of its figures here"
 			    : e.msg);
-	for (size_t i = 0; run && i < p->n_hooks; i++) {
-		/* A row behind the one that was taken was not tried: nothing to say of it. */
-		const struct kern_hook_state *st = &probe_run_hooks(run)[i];
-
-		if (st->attached || (st->why[0] && !p->hooks[i].optional))
-			print_hook(&p->hooks[i], st, out, hooks);
-	}
+	/* A row behind the one that was taken was not tried: nothing to say of it. */
+	for (size_t i = 0; i < n; i++)
+		if (states[i].attached || (states[i].why[0] && !p->hooks[i].optional))
+			print_hook(&p->hooks[i], &states[i], out, hooks);
 	if (run && p->want)
 		strbuf_printf(out, "  ok  programs  uprobes%s; see 'sonde plan' for each program\n",
 			      kern_has(KERN_UPROBE_MULTI) ? ", one link for each file" : "");
@@ -123,6 +124,7 @@ static size_t examine_all(const struct config *c, struct strbuf *out, json_t *ro
 		.processes = processes_new("/proc"),
 		.proc = "/proc",
 		.tier = (enum kern_tier)c->tier,
+		.detail = c->tcp_detail,
 	};
 	json_t *list = json_array();
 	size_t n = 0;

@@ -137,7 +137,7 @@ struct config {
 	enum log_level log_level;
 	enum color color;
 	bool perhaps_secret; /* probes may hold a part of a secret: do not print them */
-	bool otlp_disabled, json, help, version, man, example;
+	bool tcp_detail, otlp_disabled, json, help, version, man, example;
 	uint8_t layer[MAX_OPTS]; /* enum layer of each row of opts[] */
 };
 

@@ -42,6 +42,10 @@ const struct opt opts[] = {
 	  .text = "Most kernels do (/sys/kernel/btf/vmlinux), and the file is then left alone. "
 		  "Where they do not, probes on kernel events need a BTF file that was made for that "
 		  "very kernel; one that was not is found out and refused." },
+	{ "tcp.detail", 0, OPT_BOOL, AT(tcp_detail), .fallback = "false",
+	  .commands = RUN | REPORT | DOCTOR, .group = OPT_GROUP_MEASURE,
+	  .help = "also handshakes, ends, retransmissions and resets of TCP connections",
+	  .text = "They cost nothing while data flows, and a few microseconds for each connection." },
 	{ "max_series", 0, OPT_NUMBER, AT(max_series), .min = 1, .max = 100000, .fallback = "2000",
 	  .metavar = "N", .commands = RUN | REPORT, .group = OPT_GROUP_MEASURE,
 	  .help = "series that a metric may have",

@@ -63,6 +63,7 @@ struct probe {
 	/* Hooks on kernel events: one of each figure is attached. */
 	const struct kern_hook *hooks;
 	size_t n_hooks;
+	size_t n_detail_hooks; /* so many of the last are for details */
 
 	/* What it wants of programs: attached to each that has it, as they come and go. */
 	const struct plan_want *want;

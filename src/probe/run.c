@@ -51,6 +51,7 @@ struct probe_run {
 	const struct probe_env *env;
 	struct kern_object *object;
 	struct kern_hook_state *states;
+	size_t n_hooks; /* of the probe's, those that are wanted */
 	struct keyed *tables[PROBE_MAX_TABLES];
 	struct probe_account account;
 	uint64_t swept_ns;
@@ -110,13 +111,13 @@ static int open_hooks(struct probe_run *r, struct err *e)
 			return err;
 		if (!p->n_hooks)
 			return 0;
-		missing = kern_hooks_attach(r->object, p->hooks, p->n_hooks, r->env->tier,
+		missing = kern_hooks_attach(r->object, p->hooks, r->n_hooks, r->env->tier,
 					    r->states, e);
 		if (missing < 0)
 			return missing;
 		if (!p->accept || p->accept(r->states, missing, attempt))
 			return 0;
-		kern_hooks_detach(r->states, p->n_hooks);
+		kern_hooks_detach(r->states, r->n_hooks);
 		close_tables(r);
 		kern_object_close(r->object);
 		r->object = NULL;
@@ -158,6 +159,7 @@ int probe_run_open(const struct probe *p, const struct probe_env *env, struct pr
 	r->probe = p;
 	r->env = env;
 	r->swept_ns = clock_boot_ns();
+	r->n_hooks = p->n_hooks - (env->detail ? 0 : p->n_detail_hooks);
 	r->states = calloc(p->n_hooks + 1, sizeof(*r->states));
 	err = r->states ? open_hooks(r, e) : err_set(e, -ENOMEM, "out of memory");
 	if (err) {
@@ -174,8 +176,9 @@ const struct probe *probe_run_probe(const struct probe_run *r)
 	return r->probe;
 }
 
-const struct kern_hook_state *probe_run_hooks(const struct probe_run *r)
+const struct kern_hook_state *probe_run_hooks(const struct probe_run *r, size_t *n)
 {
+	*n = r->n_hooks;
 	return r->states;
 }
 
@@ -266,7 +269,7 @@ const struct probe_account *probe_run_account(const struct probe_run *r)
 
 void probe_run_detach(struct probe_run *r)
 {
-	kern_hooks_detach(r->states, r->probe->n_hooks);
+	kern_hooks_detach(r->states, r->n_hooks);
 }
 
 void probe_run_close(struct probe_run *r)

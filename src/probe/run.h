@@ -33,8 +33,8 @@ int probe_run_open(const struct probe *p, const struct probe_env *env, struct pr
 
 const struct probe *probe_run_probe(const struct probe_run *r);
 
-/* The states of probe->hooks, in their order. */
-const struct kern_hook_state *probe_run_hooks(const struct probe_run *r);
+/* The states of the first *@n of probe->hooks, in their order: those of details only if wanted. */
+const struct kern_hook_state *probe_run_hooks(const struct probe_run *r, size_t *n);
 
 /*
  * Attaches the @n planned sites of one file (plan_group()) to the file behind @fd, all or none. Worker

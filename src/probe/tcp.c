@@ -6,6 +6,7 @@
 #include "kern/features.h"
 #include "kern/map.h"
 #include "probe/probe.h"
+#include "probe/tcp_series.h"
 #include "world/listeners.h"
 
 KERN_IMAGE_DECLARE(tcp);
@@ -16,9 +17,14 @@ static const char *const stage_attrs[] = { "network.peer.address", "server.port"
 static const char *const io_attrs[] = { "network.peer.address", "server.port", "tcp.role",
 					"network.io.direction", NULL };
 
-enum { CLIENT_EXCHANGE, SERVER_EXCHANGE, CLIENT_STAGE, SERVER_STAGE, IO };
+static const char *const handshake_attrs[] = { "network.peer.address", "server.port",
+					       "network.tcp.handshake.role", "error.type", NULL };
+static const char *const connection_attrs[] = { "network.peer.address", "server.port", "tcp.role",
+						"error.type", NULL };
+static const char *const retransmit_attrs[] = { "network.peer.address", "server.port", "tcp.role",
+						"network.tcp.retransmit.type", NULL };
 
-static const struct metric metrics[] = {
+const struct metric tcp_metrics[] = {
 	[CLIENT_EXCHANGE] = { "tcp.client.exchange.duration", "s", METRIC_HISTOGRAM,
 			      "Time from the last send of a request to the first byte read of the "
 			      "response.",
@@ -37,6 +43,17 @@ static const struct metric metrics[] = {
 			   stage_attrs },
 	[IO] = { "tcp.io", "By", METRIC_COUNTER, "Bytes that the owner of a socket sent or read.",
 		 io_attrs },
+	[HANDSHAKE] = { "system.network.tcp.handshake.duration", "s", METRIC_HISTOGRAM,
+			"Time to make a connection, or until that failed: for a client from its "
+			"SYN, for "
+			"a server from its SYN-ACK.",
+			handshake_attrs },
+	[CONNECTION] = { "system.network.tcp.connection.duration", "s", METRIC_HISTOGRAM,
+			 "Time that connections stood which have ended.", connection_attrs },
+	[RETRANSMITS] = { "system.network.tcp.retransmits", "{segment}", METRIC_COUNTER,
+			  "Segments that were sent again.", retransmit_attrs },
+	[RESETS] = { "system.network.tcp.resets", "{reset}", METRIC_COUNTER,
+		     "Resets that connections sent or received.", io_attrs },
 	{},
 };
 
@@ -57,7 +74,12 @@ static const struct kern_hook hooks[] = {
 	{ "send", KERN_TIER_KPROBE, "sn_tcp_send_kp", "tcp_sendmsg_locked" },
 	{ "sendfile", KERN_TIER_FENTRY, "sn_tcp_page_fe", "tcp_sendpage", .optional = true },
 	{ "sendfile", KERN_TIER_KPROBE, "sn_tcp_page_kp", "tcp_sendpage", .optional = true },
+	{ "retransmit", KERN_TIER_BTF, "sn_tcp_retrans", "tcp_retransmit_skb" },
+	{ "reset in", KERN_TIER_BTF, "sn_tcp_rst_in", "tcp_receive_reset" },
+	{ "reset out", KERN_TIER_BTF, "sn_tcp_rst_out", "tcp_send_reset" },
 };
+
+#define N_DETAIL_HOOKS 3
 
 static const struct sn_tcp_key overflow_keys[] = {
 	{ .role = SN_TCP_CLIENT },
@@ -76,10 +98,12 @@ static bool any_untyped(const struct kern_hook_state *states)
 /* State can be in the sockets unless a hook gets its socket without a type: it may not look there. */
 static int configure(struct kern_object *o, const struct probe_env *env, int attempt, struct err *e)
 {
+	int r;
 	bool use_hash = attempt > 0 || env->tier == KERN_TIER_KPROBE || !kern_has(KERN_SK_STORAGE);
 
 	kern_object_omit(o, use_hash ? "sn_tcp_storage" : "sn_tcp_hash");
-	return kern_object_set(o, "sn_use_hash", &use_hash, sizeof(use_hash), e);
+	r = kern_object_set(o, "sn_detail", &env->detail, sizeof(env->detail), e);
+	return r ? r : kern_object_set(o, "sn_use_hash", &use_hash, sizeof(use_hash), e);
 }
 
 /* What is missing may be untyped hooks, which found no hash to keep their state in. */
@@ -111,38 +135,6 @@ static uint32_t key_tgid(const void *key)
 	return ((const struct sn_tcp_key *)key)->tgid;
 }
 
-static void format_peer(const struct sn_tcp_key *key, char buf[INET6_ADDRSTRLEN])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	if (memcmp(key->peer, mapped, sizeof(mapped)) == 0)
-		inet_ntop(AF_INET, key->peer + sizeof(mapped), buf, INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET6, key->peer, buf, INET6_ADDRSTRLEN);
-}
-
-/* The series in @slot of @en, made when its first value comes: of @m, with @n more attributes. */
-static struct series *get_series(struct registry *r, struct probe_entry *en, int slot,
-				 const struct metric *m, const struct attr *more, size_t n)
-{
-	const struct sn_tcp_key *key = en->key;
-	struct attr attrs[MAX_ATTRS];
-	char peer[INET6_ADDRSTRLEN];
-
-	if (en->series[slot])
-		return en->series[slot];
-	if (en->overflow) {
-		attrs[0] = ATTR_STR("otel.metric.overflow", "true");
-		return en->series[slot] = registry_series(r, m, "", attrs, 1);
-	}
-	format_peer(key, peer);
-	attrs[0] = ATTR_STR("network.peer.address", peer);
-	attrs[1] = ATTR_NUM("server.port", key->port);
-	for (size_t i = 0; i < n; i++)
-		attrs[2 + i] = more[i];
-	return en->series[slot] = registry_series(r, m, en->service, attrs, 2 + n);
-}
-
 static void add_bytes(struct registry *r, struct probe_entry *en, int slot, const char *direction,
 		      uint64_t n)
 {
@@ -153,7 +145,7 @@ static void add_bytes(struct registry *r, struct probe_entry *en, int slot, cons
 	};
 
 	if (n)
-		series_add(get_series(r, en, slot, &metrics[IO], more, ARRAY_SIZE(more)), n);
+		series_add(tcp_series(r, en, slot, &tcp_metrics[IO], more, ARRAY_SIZE(more)), n);
 }
 
 static bool changed(const struct sn_hist *before, const struct sn_hist *now)
@@ -171,12 +163,13 @@ static uint64_t add(struct registry *r, struct probe_entry *en, const void *befo
 	struct series *s;
 
 	if (changed(&b->exchange, &n->exchange)) {
-		s = get_series(r, en, 0, &metrics[server ? SERVER_EXCHANGE : CLIENT_EXCHANGE], NULL,
-			       0);
+		s = tcp_series(r, en, 0, &tcp_metrics[server ? SERVER_EXCHANGE : CLIENT_EXCHANGE],
+			       NULL, 0);
 		events += series_add_hist(s, &b->exchange, &n->exchange);
 	}
 	if (changed(&b->receive_queue, &n->receive_queue)) {
-		s = get_series(r, en, 1, &metrics[server ? SERVER_STAGE : CLIENT_STAGE], &queue, 1);
+		s = tcp_series(r, en, 1, &tcp_metrics[server ? SERVER_STAGE : CLIENT_STAGE], &queue,
+			       1);
 		events += series_add_hist(s, &b->receive_queue, &n->receive_queue);
 	}
 	add_bytes(r, en, 2, "transmit", n->tx_bytes - b->tx_bytes);
@@ -187,19 +180,30 @@ static uint64_t add(struct registry *r, struct probe_entry *en, const void *befo
 const struct probe probe_tcp = {
 	.name = "tcp",
 	.summary = "response times of TCP exchanges, at the end that asks and the end that answers",
-	.metrics = metrics,
+	.metrics = tcp_metrics,
 	.image = KERN_IMAGE(tcp),
 	.hooks = hooks,
 	.n_hooks = ARRAY_SIZE(hooks),
+	.n_detail_hooks = N_DETAIL_HOOKS,
 	.tables = { {
-		.map = "sn_tcp_series",
-		.key_size = sizeof(struct sn_tcp_key),
-		.value_size = sizeof(struct sn_tcp_value),
-		.overflow_keys = overflow_keys,
-		.n_overflow_keys = ARRAY_SIZE(overflow_keys),
-		.tgid = key_tgid,
-		.add = add,
-	} },
+			    .map = "sn_tcp_series",
+			    .key_size = sizeof(struct sn_tcp_key),
+			    .value_size = sizeof(struct sn_tcp_value),
+			    .overflow_keys = overflow_keys,
+			    .n_overflow_keys = ARRAY_SIZE(overflow_keys),
+			    .tgid = key_tgid,
+			    .add = add,
+		    },
+		    {
+			    .map = "sn_tcp_lives",
+			    .key_size = sizeof(struct sn_tcp_key),
+			    .value_size = sizeof(struct sn_tcp_life),
+			    .overflow_keys = overflow_keys,
+			    .n_overflow_keys = ARRAY_SIZE(overflow_keys),
+			    .tgid = key_tgid,
+			    .add = tcp_life_add,
+			    .detail = true,
+		    } },
 	.configure = configure,
 	.prefill = prefill,
 	.accept = accept_hooks,

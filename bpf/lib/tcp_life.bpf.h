@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#pragma once
+
+/*
+ * The life of a connection: how it was made, or why not, how it ended, what had to be sent again. None
+ * of it is in the hot path, and none of it is there unless details are asked for.
+ */
+#include "lib/tcp_sock.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct sn_tcp_key);
+	__type(value, struct sn_tcp_life);
+} sn_tcp_lives SEC(".maps");
+
+static const struct sn_tcp_life zero_life;
+
+static __always_inline __u8 life_error(int err)
+{
+	switch (err) {
+	case 0:
+		return SN_TCP_NO_ERROR;
+	case ECONNREFUSED:
+		return SN_TCP_REFUSED;
+	case ETIMEDOUT:
+		return SN_TCP_TIMED_OUT;
+	case EHOSTUNREACH:
+		return SN_TCP_HOST_UNREACHABLE;
+	case ENETUNREACH:
+		return SN_TCP_NET_UNREACHABLE;
+	case ECONNRESET:
+	case EPIPE:
+		return SN_TCP_RESET;
+	default:
+		return SN_TCP_OTHER;
+	}
+}
+
+static __always_inline struct sn_tcp_life *life_series(const struct sn_tcp_sock *st, __u8 error,
+						       bool *overflow)
+{
+	struct sn_tcp_key key = st->key;
+	struct sn_tcp_life *life;
+	bool is_new = false;
+
+	key.error = error;
+	life = sn_series(&sn_tcp_lives, &key, &zero_life,
+			 &overflow_key[key.role == SN_TCP_SERVER ? SN_TCP_SERVER : SN_TCP_CLIENT],
+			 &is_new, overflow);
+	if (is_new)
+		sn_remember_process(key.tgid);
+	return life;
+}
+
+static __always_inline void life_handshake(const struct sn_tcp_sock *st, __u64 ns, __u8 error)
+{
+	bool overflow = false;
+	struct sn_tcp_life *life = life_series(st, error, &overflow);
+
+	if (life)
+		sn_hist_record(&life->handshake, ns);
+	sn_count_recorded(life, overflow, 1);
+}
+
+/* Who owns a server's socket is known at its first use; its handshake waited for that. */
+static __always_inline void life_owned(struct sn_tcp_sock *st)
+{
+	if (!sn_detail || !st->handshake)
+		return;
+	life_handshake(st, st->handshake, SN_TCP_NO_ERROR);
+	st->handshake = 0;
+}
+
+static __always_inline void life_established(struct sn_tcp_sock *st, __u32 srtt_us, __u64 now)
+{
+	if (!sn_detail)
+		return;
+	st->established = now;
+	if (st->key.role == SN_TCP_CLIENT && st->began)
+		life_handshake(st, now - st->began, SN_TCP_NO_ERROR);
+	else if (st->key.role == SN_TCP_SERVER)
+		st->handshake = (__u64)(srtt_us >> 3 ?: 1) * 1000;
+}
+
+static __always_inline void life_closed(struct sn_tcp_sock *st, bool stood, int err, __u64 now)
+{
+	struct sn_tcp_life *life;
+	bool overflow = false;
+
+	if (!sn_detail)
+		return;
+	if (!stood) {
+		if (st->began)
+			life_handshake(st, now - st->began,
+				       err ? life_error(err) : SN_TCP_CANCELLED);
+		return;
+	}
+	life_owned(st);
+	if (!st->established)
+		return;
+	life = life_series(st, life_error(err), &overflow);
+	if (life)
+		sn_hist_record(&life->duration, now - st->established);
+	sn_count_recorded(life, overflow, 1);
+	st->established = 0;
+}
+
+/* The kernel has counted the segments by now. */
+static __always_inline void life_retransmitted(struct sn_tcp_sock *st, __u32 total,
+					       enum sn_tcp_retransmit kind)
+{
+	__u32 n = total - st->retransmits;
+	struct sn_tcp_life *life;
+	bool overflow = false;
+
+	st->retransmits = total;
+	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
+	if (life && kind < SN_TCP_RETRANSMIT_MAX)
+		__sync_fetch_and_add(&life->retransmits[kind], n);
+}
+
+static __always_inline void life_reset(struct sn_tcp_sock *st, bool sent)
+{
+	struct sn_tcp_life *life;
+	bool overflow = false;
+
+	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
+	if (life)
+		__sync_fetch_and_add(sent ? &life->resets_sent : &life->resets_received, 1);
+}
