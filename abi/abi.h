@@ -37,7 +37,7 @@ enum sn_stat {
 /*
  * How the kernel half tells a process by its name and its start: by the kernel's own types, by reading
  * memory where they say it is, or, where nothing describes them or reading is forbidden, by the name
- * of the thread alone.
+ * of its main thread, if it is that one.
  */
 enum sn_task_access { SN_TASK_COMM, SN_TASK_READ, SN_TASK_TYPED };
 
@@ -110,6 +110,22 @@ struct sn_tcp_listen_key {
 	__u32 netns; /* inode number */
 	__u16 port;  /* host order */
 	__u16 pad;
+};
+
+/* ---- types.bpf.c ---- */
+
+enum sn_types_moment { SN_TYPES_ESTABLISHED, SN_TYPES_SHUT, SN_TYPES_MOMENTS };
+
+/* What a program finds in a socket when its state changes, by the types that it was fitted to. */
+struct sn_types_sock {
+	__u32 seen; /* how often */
+	__u32 netns;
+	__u16 family, type, protocol;
+	__u8 shutdown;
+	__u8 state_is_old;	     /* the state is what the tracepoint says that it was */
+	__u16 local_port, peer_port; /* host order */
+	__u32 rcv_nxt, copied_seq, write_seq, srtt_us;
+	__u8 peer4[4], peer6[16];
 };
 
 /* ---- http.bpf.c ---- */

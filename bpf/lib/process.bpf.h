@@ -36,7 +36,7 @@ static __always_inline void sn_remember_process(__u32 tgid)
 		leader = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
 		process.start_ns = BPF_CORE_READ(leader, start_boottime);
 		BPF_CORE_READ_STR_INTO(&process.comm, leader, comm);
-	} else {
+	} else if ((__u32)bpf_get_current_pid_tgid() == tgid) {
 		bpf_get_current_comm(process.comm, sizeof(process.comm));
 	}
 	bpf_map_update_elem(&sn_processes, &tgid, &process, BPF_ANY);

@@ -132,6 +132,18 @@ static int open_probes(struct agent *a, struct err *e)
 				   "kernel: see `sonde doctor`");
 }
 
+/* Where the kernel lets nobody use such a file, it gives what it gives without. */
+static int use_types(const char *path, struct err *e)
+{
+	int r = kern_types_use_file(path, e);
+
+	if (r != -EOPNOTSUPP)
+		return r;
+	log_warn("%s", e->msg);
+	*e = (struct err){};
+	return 0;
+}
+
 static int agent_open(struct agent *a, struct err *e)
 {
 	int r;
@@ -154,8 +166,8 @@ static int agent_open(struct agent *a, struct err *e)
 		.detail = a->config->tcp_detail,
 	};
 	r = open_loop(a, e);
-	if (!r && a->config->btf)
-		r = kern_types_use_file(a->config->btf, e);
+	if (!r && *a->config->btf)
+		r = use_types(a->config->btf, e);
 	if (!r)
 		r = registry_register(a->registry, probe_run_metrics);
 	if (!r)

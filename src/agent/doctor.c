@@ -154,7 +154,7 @@ enum exit_status command_doctor(const struct config *c)
 	if (r < 0) {
 		strbuf_printf(&out, "  no  rights: %s\n", e.msg);
 	} else {
-		if (c->btf && kern_types_use_file(c->btf, &e) < 0) {
+		if (*c->btf && kern_types_use_file(c->btf, &e) < 0) {
 			strbuf_printf(&out, "  no  --btf: %s\n", e.msg);
 			json_object_set_new(root, "btf", json_string(e.msg));
 		}

@@ -115,12 +115,12 @@ enum layer { LAYER_NONE, LAYER_DEFAULT, LAYER_FILE, LAYER_ENV, LAYER_FLAG };
 
 /*
  * The settings of one run of the program. Text is owned here and never NULL after options_parse,
- * except config_file and btf. An option that the command does not have keeps its default.
+ * except config_file. An option that the command does not have keeps its default.
  */
 struct config {
 	char *config_file; /* what was read, or NULL */
 	char *listen;	   /* "127.0.0.1:9477", "[::1]:0", "off" */
-	char *btf;	   /* a file, or NULL */
+	char *btf;	   /* a file; "": none */
 	char *probes;	   /* "tcp,http"; "": all; ask config_wants_probe() */
 	char *otlp_endpoint;
 	char *otlp_metrics_endpoint;

@@ -36,7 +36,7 @@ const struct opt opts[] = {
 	  .text = "With auto, BTF tracepoints are tried first, then fentry, then kprobes. The "
 		  "others force one of them, for tests and comparisons; a figure that this tier "
 		  "cannot give is then absent." },
-	{ "btf", 0, OPT_TEXT, AT(btf), .metavar = "FILE",
+	{ "btf", 0, OPT_TEXT, AT(btf), .fallback = "", .metavar = "FILE",
 	  .commands = RUN | REPORT | DOCTOR, .group = OPT_GROUP_MEASURE,
 	  .help = "the kernel's types, where it carries none itself (BTF)",
 	  .text = "Most kernels do (/sys/kernel/btf/vmlinux), and the file is then left alone. "

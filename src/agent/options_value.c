@@ -275,7 +275,8 @@ static bool text_check(const struct opt *o, const char *text)
 	case OPT_NAMES:
 		return is_names(text);
 	default:
-		return *text;
+		/* Off, for an option whose default is that. */
+		return *text || (o->fallback && !*o->fallback);
 	}
 }
 

@@ -21,8 +21,10 @@ enum kern_types {
 /*
  * Before anything else of kern/ is used: if the kernel has no types of its own, takes them from the file
  * at @path (raw BTF, or ELF with a .BTF section), which must describe the very kernel that runs. To see
- * whether it does, a program reads by it what the kernel also says in other ways. Needs the rights to
- * load programs. -ENOENT and the like: not readable; -EINVAL: not BTF, or of another kernel.
+ * whether it does, programs read by it what is also known in other ways: of a task, and of a connection
+ * over loopback that is made for this. Needs the rights to load programs. -ENOENT and the like: not
+ * readable; -EINVAL: not BTF; -EBADMSG: of another kernel; -EOPNOTSUPP: this kernel lets nobody use it,
+ * and works as without. Whatever the error, no file is in use then.
  */
 int kern_types_use_file(const char *path, struct err *e);
 
@@ -30,7 +32,7 @@ enum kern_types kern_types(void);
 
 /* One thing that the kernel's own BTF is asked for. */
 struct kern_type_query {
-	enum { KERN_TYPE_STRUCT, KERN_TYPE_FUNCTION, KERN_TYPE_TRACEPOINT } kind;
+	enum { KERN_TYPE_FUNCTION, KERN_TYPE_TRACEPOINT } kind;
 	const char *name;
 	bool found;
 };

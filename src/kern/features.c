@@ -16,7 +16,8 @@ static const struct {
 	[KERN_BTF] = { "kernel type information (BTF)",
 		       "BTF tracepoints and fentry cannot be used" },
 	[KERN_TASK_BTF] = { "typed access to tasks",
-			    "names of processes are read by address, at a slightly higher cost" },
+			    "names of processes are read by address, or, where that is forbidden, "
+			    "of their main threads" },
 	[KERN_READ_KERNEL] = { "reading kernel memory", "lockdown=confidentiality forbids it: "
 							"kprobes and other untyped hooks cannot be "
 							"used" },
@@ -39,6 +40,8 @@ const char *kern_feature_name(enum kern_feature f)
 
 const char *kern_feature_loss(enum kern_feature f)
 {
+	if (!kern_has(KERN_BTF) && (f == KERN_SK_STORAGE || f == KERN_FENTRY))
+		return "needs the kernel's own BTF";
 	return texts[f].loss;
 }
 

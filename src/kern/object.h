@@ -72,7 +72,7 @@ struct kern_uprobe {
 /*
  * Attaches to @n places in the executable or library behind @fd, for every process that maps it now or
  * later: one link where the kernel has uprobe_multi, else one perf event each. They join those in
- * *@ret, which is NULL or what an earlier call made.
+ * *@ret, which is NULL or what an earlier call made, and which the caller frees after an error too.
  */
 int kern_program_attach_uprobes(struct kern_program *p, int fd, const struct kern_uprobe *places,
 				size_t n, struct kern_link **ret, struct err *e);

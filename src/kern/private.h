@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 /* What the files of kern/ share among themselves and show to nobody else. */
 
 struct bpf_program;
@@ -18,6 +20,9 @@ uint32_t kern_log_count(bool on);
 
 /* The file by which programs are fitted to this kernel's types, or NULL: the kernel's own. */
 const char *kern_types_path(void);
+
+/* See types_check.c: 0, -EBADMSG, or what kept it from being tried. */
+int kern_types_check(struct err *e);
 
 /* See rewrite.c. */
 void kern_replace_cmpxchg(struct bpf_program *p);

@@ -41,12 +41,21 @@ static bool figure_has_tier(const struct kern_hook *hooks, size_t n, const char 
 	return false;
 }
 
+static bool is_function(const struct kern_hook *h)
+{
+	return h->tier == KERN_TIER_FENTRY || h->tier == KERN_TIER_KPROBE;
+}
+
+static bool needs_btf(const struct kern_hook *h)
+{
+	return h->tier == KERN_TIER_BTF || h->tier == KERN_TIER_FENTRY;
+}
+
 /* Whether the kernel seems to have hook @i, without loading anything; fills @why if not. */
 static bool possible(const struct kern_hook *hooks, size_t n, size_t i, enum kern_tier forced,
 		     bool in_btf, char *why, size_t size)
 {
 	const struct kern_hook *h = &hooks[i];
-	bool is_function = h->tier == KERN_TIER_FENTRY;
 	bool reads = (h->tier == KERN_TIER_KPROBE || h->tier == KERN_TIER_RAW) && !h->untyped;
 
 	if (forced != KERN_TIER_AUTO && h->tier != forced &&
@@ -54,19 +63,19 @@ static bool possible(const struct kern_hook *hooks, size_t n, size_t i, enum ker
 		snprintf(why, size, "the tier %s was asked for", names[forced]);
 	else if (h->tier == KERN_TIER_KPROBE && !kern_has(KERN_KPROBE))
 		snprintf(why, size, "this kernel does not let kprobes attach");
-	else if (is_function && !kern_has(KERN_FENTRY))
+	else if (needs_btf(h) && !kern_has(KERN_BTF))
+		snprintf(why, size, "this kernel has no BTF");
+	else if (h->tier == KERN_TIER_FENTRY && !kern_has(KERN_FENTRY))
 		snprintf(why, size, "this kernel does not let fentry programs attach");
-	else if (reads && kern_types() == KERN_TYPES_NONE)
-		snprintf(why, size, "this kernel has no BTF: give a file with it, --btf FILE");
 	else if (reads && !kern_has(KERN_READ_KERNEL))
 		snprintf(why, size, "lockdown=confidentiality forbids to read kernel memory");
-	else if (h->tier == KERN_TIER_KPROBE || h->tier == KERN_TIER_RAW || in_btf)
-		return true;
-	else if (!kern_has(KERN_BTF))
-		snprintf(why, size, "this kernel has no BTF");
-	else
+	else if (reads && kern_types() == KERN_TYPES_NONE)
+		snprintf(why, size, "this kernel has no BTF: give a file with it, --btf FILE");
+	else if (needs_btf(h) && !in_btf)
 		snprintf(why, size, "this kernel has no %s %s",
-			 is_function ? "function" : "tracepoint", h->target);
+			 is_function(h) ? "function" : "tracepoint", h->target);
+	else
+		return true;
 	return false;
 }
 
@@ -90,17 +99,20 @@ static int attach_hook(struct kern_object *o, const struct kern_hook *h, struct 
 {
 	struct kern_program *p;
 	struct err e = {};
+	bool loaded;
 	int r;
 
 	r = kern_program_load(o, h->program, &p, &e);
-	if (!r)
+	loaded = !r;
+	if (loaded)
 		r = kern_program_attach(p, &st->link, &e);
-	if (r == -ENOENT)
+	if (r == -ENOENT && loaded)
 		snprintf(st->why, sizeof(st->why), "this kernel has no %s %s",
-			 h->tier == KERN_TIER_KPROBE ? "function" : "tracepoint", h->target);
+			 is_function(h) ? "function" : "tracepoint", h->target);
 	else if (r < 0)
 		snprintf(st->why, sizeof(st->why), "%.*s", (int)sizeof(st->why) - 1, e.msg);
 	st->attached = !r;
+	st->failed = r < 0;
 	return r;
 }
 

@@ -30,6 +30,7 @@ struct kern_hook {
 
 struct kern_hook_state {
 	bool attached;
+	bool failed;   /* it seemed possible, and was refused */
 	char why[256]; /* why not, one sentence; "" when attached or not tried */
 	struct kern_link *link;
 };

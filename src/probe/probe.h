@@ -72,13 +72,13 @@ struct probe {
 
 	/*
 	 * Before the maps are made: variables, sizes. @attempt is 0, then 1 if accept() was not
-	 * content with the hooks that could be had, @missing figures being without any.
+	 * content with the hooks that could be had.
 	 */
 	int (*configure)(struct kern_object *o, const struct probe_env *env, int attempt,
 			 struct err *e);
 	/* Between the making of the maps and the attaching of the hooks. */
 	int (*prefill)(struct kern_object *o, const struct probe_env *env, struct err *e);
-	bool (*accept)(const struct kern_hook_state *states, int missing, int attempt);
+	bool (*accept)(const struct kern_hook_state *states, int attempt);
 	/* Every ten seconds: ages out what never ended; the number of such. */
 	uint64_t (*sweep)(struct kern_object *o, const struct probe_env *env, uint64_t now_ns);
 };

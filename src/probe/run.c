@@ -115,7 +115,7 @@ static int open_hooks(struct probe_run *r, struct err *e)
 					    r->states, e);
 		if (missing < 0)
 			return missing;
-		if (!p->accept || p->accept(r->states, missing, attempt))
+		if (!p->accept || p->accept(r->states, attempt))
 			return 0;
 		kern_hooks_detach(r->states, r->n_hooks);
 		close_tables(r);
@@ -186,6 +186,7 @@ static int attach_together(struct probe_run *r, const struct plan_site *s, size_
 			   struct kern_link **ret, struct err *e)
 {
 	cleanup(cleanup_free) struct kern_uprobe *places = calloc(n, sizeof(*places));
+	struct kern_link *links = NULL;
 	struct kern_program *p;
 	int err;
 
@@ -194,7 +195,13 @@ static int attach_together(struct probe_run *r, const struct plan_site *s, size_
 	for (size_t i = 0; i < n; i++)
 		places[i] = (struct kern_uprobe){ s[i].file_offset, s[i].cookie };
 	err = kern_program_load(r->object, r->probe->want->combined, &p, e);
-	return err ? err : kern_program_attach_uprobes(p, fd, places, n, ret, e);
+	if (!err)
+		err = kern_program_attach_uprobes(p, fd, places, n, &links, e);
+	if (err)
+		kern_link_free(links);
+	else
+		*ret = links;
+	return err;
 }
 
 int probe_run_attach(struct probe_run *r, const struct plan_site *s, size_t n, int fd,
@@ -204,8 +211,10 @@ int probe_run_attach(struct probe_run *r, const struct plan_site *s, size_t n, i
 	struct kern_program *p;
 	int err = 0;
 
-	if (r->probe->want->combined && kern_has(KERN_UPROBE_MULTI))
-		return attach_together(r, s, n, fd, ret, e);
+	/* A kernel that refuses the one program may still take the small ones. */
+	if (r->probe->want->combined && kern_has(KERN_UPROBE_MULTI) &&
+	    attach_together(r, s, n, fd, ret, e) == 0)
+		return 0;
 	for (size_t i = 0; !err && i < n; i++) {
 		struct kern_uprobe place = { s[i].file_offset };
 
