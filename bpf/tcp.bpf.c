@@ -142,6 +142,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	bool begins = newstate == TCP_SYN_SENT ||
 		      (newstate == TCP_ESTABLISHED && oldstate == TCP_SYN_RECV);
 	struct sn_tcp_sock *st;
+	struct tcp_sock *tp;
 	struct view v;
 	__u64 now;
 
@@ -150,6 +151,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 		return 0;
 	if (!view_sock(&v, sk, typed))
 		return 0;
+	tp = v.tp;
 	st = sock_state(sk, typed, begins);
 	if (!st)
 		return 0;
@@ -163,8 +165,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	now = sn_detail ? bpf_ktime_get_boot_ns() : 0;
 	if (newstate == TCP_ESTABLISHED) {
 		sock_open(st, &v, typed);
-		life_established(st, typed ? v.tp->srtt_us : (__u32)BPF_CORE_READ(v.tp, srtt_us),
-				 now);
+		life_established(st, typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
 	} else if (newstate == TCP_SYN_SENT) {
 		/* The call of connect(), so this is the owner. */
 		st->key.tgid = bpf_get_current_pid_tgid() >> 32;
@@ -176,7 +177,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	}
 	if (newstate == TCP_CLOSE)
 		life_closed(st, oldstate != TCP_SYN_SENT,
-			    typed ? v.sk->sk_err : BPF_CORE_READ(v.sk, sk_err), now);
+			    typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err), now);
 	return 0;
 }
 

@@ -214,9 +214,10 @@ static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct v
 static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view *v,
 				      const bool typed)
 {
+	struct tcp_sock *tp = v->tp;
+
 	if (sn_detail)
-		st->retransmits =
-			typed ? v->tp->total_retrans : BPF_CORE_READ(v->tp, total_retrans);
+		st->retransmits = typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
 
 	st->tx_seq = v->write_seq;
 	st->rx_seq = bytes_copied(v);

@@ -30,12 +30,17 @@ static int restart(struct reader *r, struct err *e)
 	int err;
 
 	r->is_away = !may_restart(r);
-	if (r->is_away)
+	if (r->is_away) {
+		/* One that hangs would be waited for, file after file. */
+		inspector_end(r->inspector);
 		return -EPIPE;
+	}
 	err = inspector_restart(r->inspector, e);
 	if (err < 0) {
 		note_end(r, e);
 		r->is_away = true;
+		r->n_window =
+			READER_RESTARTS; /* what keeps it from starting may pass; not at once */
 		return -EPIPE;
 	}
 	r->n_restarts++;

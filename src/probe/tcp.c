@@ -86,10 +86,11 @@ static const struct sn_tcp_key overflow_keys[] = {
 	{ .role = SN_TCP_SERVER },
 };
 
+/* Attached, or refused because there was no hash for it. */
 static bool any_untyped(const struct kern_hook_state *states)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
-		if (states[i].attached &&
+		if ((states[i].attached || states[i].failed) &&
 		    (hooks[i].tier == KERN_TIER_KPROBE || hooks[i].tier == KERN_TIER_RAW))
 			return true;
 	return false;
@@ -102,14 +103,16 @@ static int configure(struct kern_object *o, const struct probe_env *env, int att
 	bool use_hash = attempt > 0 || env->tier == KERN_TIER_KPROBE || !kern_has(KERN_SK_STORAGE);
 
 	kern_object_omit(o, use_hash ? "sn_tcp_storage" : "sn_tcp_hash");
+	/* Programs name the map, used or not. */
+	if (!env->detail)
+		kern_object_resize(o, "sn_tcp_lives", 1);
 	r = kern_object_set(o, "sn_detail", &env->detail, sizeof(env->detail), e);
 	return r ? r : kern_object_set(o, "sn_use_hash", &use_hash, sizeof(use_hash), e);
 }
 
-/* What is missing may be untyped hooks, which found no hash to keep their state in. */
-static bool accept_hooks(const struct kern_hook_state *states, int missing, int attempt)
+static bool accept_hooks(const struct kern_hook_state *states, int attempt)
 {
-	return attempt > 0 || !kern_has(KERN_SK_STORAGE) || (!missing && !any_untyped(states));
+	return attempt > 0 || !kern_has(KERN_SK_STORAGE) || !any_untyped(states);
 }
 
 static int add_listener(uint32_t netns, uint16_t port, void *arg)

@@ -103,7 +103,7 @@ struct inspector *inspector_new(struct err *e)
 	return inspector_new_with(gobin_read, INSPECTOR_WALL_MS, e);
 }
 
-static void end_helper(struct inspector *i)
+void inspector_end(struct inspector *i)
 {
 	if (i->socket >= 0)
 		close(i->socket);
@@ -120,7 +120,7 @@ void inspector_free(struct inspector *i)
 {
 	if (!i)
 		return;
-	end_helper(i);
+	inspector_end(i);
 	free(i);
 }
 
@@ -151,7 +151,7 @@ int inspector_restart(struct inspector *i, struct err *e)
 
 	if (i->parser != gobin_read)
 		return err_set(e, -ENOTSUP, "only the standard parser can be started again");
-	end_helper(i);
+	inspector_end(i);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return err_set(e, -errno, "socketpair: %m");
 	i->socket = sockets[0];
@@ -165,7 +165,7 @@ int inspector_restart(struct inspector *i, struct err *e)
 		r = wait_ready(i, e);
 	}
 	if (r < 0)
-		end_helper(i);
+		inspector_end(i);
 	return r;
 }
 

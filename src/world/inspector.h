@@ -53,5 +53,8 @@ int inspector_gobin(struct inspector *i, int fd, const char *const *names, uint3
  */
 int inspector_restart(struct inspector *i, struct err *e);
 
+/* Ends the helper: inspector_gobin() gives -EPIPE at once from then on, until it is restarted. */
+void inspector_end(struct inspector *i);
+
 /* Serves and never returns in a process that inspector_restart() started; in others does nothing. */
 void inspector_main(int argc, char **argv);

@@ -21,8 +21,8 @@
 
 static const char *const names[] = { "main.main", "main.work" };
 
-/* Ends the only child of this process; false on kernels that do not list children. */
-static bool kill_helper(void)
+/* The only child of this process; -1 on kernels that do not list children. */
+static int helper(void)
 {
 	char path[64];
 	int child = -1;
@@ -31,10 +31,18 @@ static bool kill_helper(void)
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
 	f = fopen(path, "re");
 	if (!f)
-		return false;
+		return -1;
 	if (fscanf(f, "%d", &child) != 1)
 		child = -1;
 	fclose(f);
+	return child;
+}
+
+/* False where it cannot be found. */
+static bool kill_helper(void)
+{
+	int child = helper();
+
 	if (child < 0 || kill(child, SIGKILL) < 0)
 		return false;
 	/* It may answer until it is gone; whom to reap is the inspector's affair. */
@@ -97,6 +105,27 @@ static void when_the_window_is_over_it_may_be_started_again(void **state)
 	assert_int_equal(r.n_restarts, 1);
 }
 
+/* One that hangs is waited for once, not for each file of a whole machine. */
+static void one_that_hangs_too_often_is_ended(void **state)
+{
+	cleanup(inspector_freep) struct inspector *i = inspector_new_with(gobin_read, 100, NULL);
+	struct reader r = { .inspector = i,
+			    .window_ns = READER_WINDOW_NS,
+			    .began_ns = clock_boot_ns(),
+			    .n_window = READER_RESTARTS };
+	int child = helper();
+
+	assert_non_null(i);
+	need_filters();
+	if (child < 0)
+		skip();
+	assert_int_equal(kill(child, SIGSTOP), 0);
+	assert_int_equal(read_program(&r, NULL), -EPIPE);
+	assert_int_equal(kill(child, 0), -1);
+	assert_int_equal(errno, ESRCH);
+	assert_int_equal(read_program(&r, NULL), -EPIPE);
+}
+
 static void what_a_file_is_comes_through(void **state)
 {
 	cleanup(inspector_freep) struct inspector *i = inspector_new(NULL);
@@ -117,6 +146,7 @@ int main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_helper_that_ends_is_started_again),
 		cmocka_unit_test(when_the_window_is_over_it_may_be_started_again),
+		cmocka_unit_test(one_that_hangs_too_often_is_ended),
 		cmocka_unit_test(what_a_file_is_comes_through),
 	};
 
