@@ -98,9 +98,10 @@ enum sn_tcp_retransmit {
 
 /* What happens once in the life of a connection, or should not happen at all. */
 struct sn_tcp_life {
-	struct sn_hist
-		handshake; /* client: SYN to ESTABLISHED, or to failure; server: SYN-ACK to ACK */
-	struct sn_hist duration;		  /* ESTABLISHED to CLOSE */
+	/* A client's from SYN to ESTABLISHED, or to failure; a server's from SYN-ACK to ACK. */
+	struct sn_hist handshake;
+	struct sn_hist duration; /* ESTABLISHED to CLOSE */
+	struct sn_hist rtt;	 /* the kernel's smoothed round-trip time, looked at now and then */
 	__u64 retransmits[SN_TCP_RETRANSMIT_MAX]; /* segments */
 	__u64 resets_sent, resets_received;
 };
@@ -187,7 +188,7 @@ _Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
 _Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
 _Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");
 _Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 16, "abi: sn_tcp_value");
-_Static_assert(sizeof(struct sn_tcp_life) == 2 * sizeof(struct sn_hist) + 48, "abi: sn_tcp_life");
+_Static_assert(sizeof(struct sn_tcp_life) == 3 * sizeof(struct sn_hist) + 48, "abi: sn_tcp_life");
 _Static_assert(sizeof(struct sn_tcp_listen_key) == 8, "abi: sn_tcp_listen_key");
 _Static_assert(sizeof(struct sn_http_key) == 8, "abi: sn_http_key");
 _Static_assert(sizeof(struct sn_http_start_key) == 16, "abi: sn_http_start_key");

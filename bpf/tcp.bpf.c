@@ -116,6 +116,7 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	st->rx_seq = copied;
 	__sync_fetch_and_add(&st->rx_pending, n);
 	if (st->phase != READ) {
+		life_looked(st, &v, now, typed);
 		on_first_read(st, &v, now);
 	} else if (st->rx_pending >= FLUSH_BYTES) {
 		record_bytes(st, v.write_seq);
@@ -177,7 +178,8 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	}
 	if (newstate == TCP_CLOSE)
 		life_closed(st, oldstate != TCP_SYN_SENT,
-			    typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err), now);
+			    typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err),
+			    typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
 	return 0;
 }
 

@@ -83,7 +83,35 @@ static __always_inline void life_established(struct sn_tcp_sock *st, __u32 srtt_
 		st->handshake = (__u64)(srtt_us >> 3 ?: 1) * 1000;
 }
 
-static __always_inline void life_closed(struct sn_tcp_sock *st, bool stood, int err, __u64 now)
+/* Once a second is enough of a figure that the kernel smooths itself. */
+#define RTT_EVERY_NS 1000000000ULL
+
+/* In eighths of a microsecond; 0: the kernel has no measure yet. */
+static __always_inline void life_rtt(struct sn_tcp_sock *st, __u32 srtt_us, __u64 now)
+{
+	struct sn_tcp_life *life;
+	bool overflow = false;
+
+	st->rtt_seen = now;
+	if (!srtt_us)
+		return;
+	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
+	if (life)
+		sn_hist_record(&life->rtt, (__u64)srtt_us * 125);
+	sn_count_recorded(life, overflow, 1);
+}
+
+static __always_inline void life_looked(struct sn_tcp_sock *st, const struct view *v, __u64 now,
+					const bool typed)
+{
+	struct tcp_sock *tp = v->tp;
+
+	if (sn_detail && now - st->rtt_seen >= RTT_EVERY_NS)
+		life_rtt(st, typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
+}
+
+static __always_inline void life_closed(struct sn_tcp_sock *st, bool stood, int err, __u32 srtt_us,
+					__u64 now)
 {
 	struct sn_tcp_life *life;
 	bool overflow = false;
@@ -99,6 +127,7 @@ static __always_inline void life_closed(struct sn_tcp_sock *st, bool stood, int 
 	life_owned(st);
 	if (!st->established)
 		return;
+	life_rtt(st, srtt_us, now);
 	life = life_series(st, life_error(err), &overflow);
 	if (life)
 		sn_hist_record(&life->duration, now - st->established);

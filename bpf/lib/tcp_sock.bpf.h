@@ -41,6 +41,7 @@ struct sn_tcp_sock {
 	__u64 began;	    /* the SYN that we sent; 0: not seen */
 	__u64 established;  /* 0: not seen */
 	__u64 handshake;    /* of a server, until its owner is known; 0: none */
+	__u64 rtt_seen;	    /* when the round-trip time was last looked at */
 	__u8 phase;
 	__u8 tx_closed; /* write_seq counts no bytes: before the handshake, or our FIN is out */
 	__u8 ready;	/* key is filled in */

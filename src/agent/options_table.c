@@ -44,8 +44,9 @@ const struct opt opts[] = {
 		  "very kernel; one that was not is found out and refused." },
 	{ "tcp.detail", 0, OPT_BOOL, AT(tcp_detail), .fallback = "false",
 	  .commands = RUN | REPORT | DOCTOR, .group = OPT_GROUP_MEASURE,
-	  .help = "also handshakes, ends, retransmissions and resets of TCP connections",
-	  .text = "They cost nothing while data flows, and a few microseconds for each connection." },
+	  .help = "also handshakes, ends, round trips, retransmissions, resets of TCP",
+	  .text = "What happens once in the life of a connection, or should not happen at all. While "
+		  "data flows it costs two comparisons for each exchange." },
 	{ "max_series", 0, OPT_NUMBER, AT(max_series), .min = 1, .max = 100000, .fallback = "2000",
 	  .metavar = "N", .commands = RUN | REPORT, .group = OPT_GROUP_MEASURE,
 	  .help = "series that a metric may have",

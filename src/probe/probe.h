@@ -17,7 +17,7 @@
  */
 
 /* Series that a probe keeps handles of, for each key of its map. */
-#define PROBE_MAX_SERIES 8
+#define PROBE_MAX_SERIES 9
 
 #define PROBE_MAX_TABLES 2
 

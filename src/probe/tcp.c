@@ -50,6 +50,11 @@ const struct metric tcp_metrics[] = {
 			handshake_attrs },
 	[CONNECTION] = { "system.network.tcp.connection.duration", "s", METRIC_HISTOGRAM,
 			 "Time that connections stood which have ended.", connection_attrs },
+	[RTT] = { "system.network.tcp.rtt", "s", METRIC_HISTOGRAM,
+		  "Smoothed round-trip time, at most once a second for each connection that is "
+		  "used, and "
+		  "at its end.",
+		  connection_attrs },
 	[RETRANSMITS] = { "system.network.tcp.retransmits", "{segment}", METRIC_COUNTER,
 			  "Segments that were sent again.", retransmit_attrs },
 	[RESETS] = { "system.network.tcp.resets", "{reset}", METRIC_COUNTER,

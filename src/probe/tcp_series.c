@@ -93,6 +93,7 @@ uint64_t tcp_life_add(struct registry *r, struct probe_entry *en, const void *be
 			  &b->handshake, &n->handshake);
 	events += add_hist(r, en, 1, &tcp_metrics[CONNECTION], "tcp.role", &b->duration,
 			   &n->duration);
+	events += add_hist(r, en, 8, &tcp_metrics[RTT], "tcp.role", &b->rtt, &n->rtt);
 	for (int i = 0; i < SN_TCP_RETRANSMIT_MAX; i++)
 		add_count(r, en, 2 + i, &tcp_metrics[RETRANSMITS], "network.tcp.retransmit.type",
 			  kinds[i], n->retransmits[i] - b->retransmits[i]);

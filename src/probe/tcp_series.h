@@ -12,6 +12,7 @@ enum tcp_metric {
 	IO,
 	HANDSHAKE,
 	CONNECTION,
+	RTT,
 	RETRANSMITS,
 	RESETS,
 };

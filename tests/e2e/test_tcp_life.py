@@ -72,6 +72,27 @@ def test_nothing_of_it_without_detail():
         assert not report.series(metric)
 
 
+def test_round_trips():
+    """What is in the histogram lies around what the socket says of itself."""
+    said = []
+    with listener() as server, measuring("tcp", "--tcp.detail") as finish:
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as peer:
+            for _ in range(3):
+                client.sendall(b"x")
+                assert peer.recv(1) == b"x"
+                peer.sendall(b"y")
+                assert client.recv(1) == b"y"
+                said.append(struct.unpack_from("I", client.getsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_INFO, 104), 68)[0])
+                time.sleep(1.1)
+        report = finish()
+    found = report.one("system.network.tcp.rtt", server__port=port, tcp__role="client")
+    assert found["count"] == 4  # one in each of three seconds, and the last
+    assert found["min_us"] <= max(said) + 1
+    assert found["max_us"] >= min(said) - 1
+
+
 def test_refused():
     with listener() as server:
         address = server.getsockname()
