@@ -73,6 +73,7 @@ struct sn_tcp_value {
 	struct sn_hist exchange; /* client: last send to first byte read; server: residence */
 	struct sn_hist receive_queue;
 	__u64 tx_bytes, rx_bytes;
+	__u64 ambiguous; /* of a client's exchanges: behind several sends, of which the last was taken */
 };
 
 /* How a connection came to nothing, or to its end. */
@@ -187,7 +188,7 @@ _Static_assert(sizeof(struct sn_http_start) == 96, "abi: sn_http_start");
 _Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
 _Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
 _Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");
-_Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 16, "abi: sn_tcp_value");
+_Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 24, "abi: sn_tcp_value");
 _Static_assert(sizeof(struct sn_tcp_life) == 3 * sizeof(struct sn_hist) + 48, "abi: sn_tcp_life");
 _Static_assert(sizeof(struct sn_tcp_listen_key) == 8, "abi: sn_tcp_listen_key");
 _Static_assert(sizeof(struct sn_http_key) == 8, "abi: sn_http_key");

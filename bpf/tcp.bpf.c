@@ -49,6 +49,7 @@ static __always_inline int on_send(struct sock *sk, const bool typed)
 	if (!bytes_waiting(&v))
 		st->arrived = 0;
 	st->request = 0;
+	st->sends = st->phase == SENT ? st->sends + 1 : 1;
 	st->phase = SENT;
 	st->sent = now;
 	return 0;

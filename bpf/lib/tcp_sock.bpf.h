@@ -37,6 +37,7 @@ struct sn_tcp_sock {
 	__u32 tx_seq;	    /* write_seq up to which sent bytes are in a series */
 	__u32 rx_seq;	    /* copied_seq that the last read left */
 	__u32 rx_pending;   /* bytes read and not yet in a series */
+	__u32 sends;	    /* of the run that is under way */
 	__u32 retransmits;  /* segments that are in a series already */
 	__u64 began;	    /* the SYN that we sent; 0: not seen */
 	__u64 established;  /* 0: not seen */
@@ -308,6 +309,8 @@ static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, stru
 		flush_bytes(st, value, write_seq);
 		if (exchange.valid)
 			sn_hist_record(&value->exchange, exchange.ns);
+		if (exchange.valid && st->key.role == SN_TCP_CLIENT && st->sends > 1)
+			__sync_fetch_and_add(&value->ambiguous, 1);
 		if (wait.valid)
 			sn_hist_record(&value->receive_queue, wait.ns);
 	}

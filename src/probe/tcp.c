@@ -43,6 +43,11 @@ const struct metric tcp_metrics[] = {
 			   stage_attrs },
 	[IO] = { "tcp.io", "By", METRIC_COUNTER, "Bytes that the owner of a socket sent or read.",
 		 io_attrs },
+	[AMBIGUOUS] = { "tcp.exchange.ambiguous", "{exchange}", METRIC_COUNTER,
+			"Exchanges of a client that had several sends, of which the last counts as "
+			"their "
+			"beginning.",
+			exchange_attrs },
 	[HANDSHAKE] = { "system.network.tcp.handshake.duration", "s", METRIC_HISTOGRAM,
 			"Time to make a connection, or until that failed: for a client from its "
 			"SYN, for "
@@ -182,6 +187,9 @@ static uint64_t add(struct registry *r, struct probe_entry *en, const void *befo
 	}
 	add_bytes(r, en, 2, "transmit", n->tx_bytes - b->tx_bytes);
 	add_bytes(r, en, 3, "receive", n->rx_bytes - b->rx_bytes);
+	if (n->ambiguous != b->ambiguous)
+		series_add(tcp_series(r, en, 4, &tcp_metrics[AMBIGUOUS], NULL, 0),
+			   n->ambiguous - b->ambiguous);
 	return events;
 }
 

@@ -71,6 +71,24 @@ def test_receive_queue_wait():
     assert queue["sum_us"] <= report.one(SERVER, "tcp_pair")["sum_us"]
 
 
+def test_several_sends_are_told_of():
+    """They are timed from the last; how many that is true of is counted, and of no other."""
+    with socket.create_server(("127.0.0.1", 0)) as server, measuring("tcp") as finish:
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as peer:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for parts in (1, 2, 1, 5):
+                for _ in range(parts):
+                    client.sendall(b"x")
+                assert len(peer.recv(parts, socket.MSG_WAITALL)) == parts
+                peer.sendall(b"y")
+                peer.sendall(b"z")
+                assert client.recv(2, socket.MSG_WAITALL) == b"yz"
+        report = finish()
+    assert report.count(CLIENT, server__port=port) == 4
+    assert report.value("tcp.exchange.ambiguous", server__port=port) == 2
+
+
 def test_sockets_older_than_sonde(tmp_path):
     go = tmp_path / "go"
     with running(WORK / "tcp_pair", "--exchanges", 50, "--delay", 1000, "--wait-for", go) as pair:
