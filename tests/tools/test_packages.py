@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tools/packages: pins, patterns, architectures; with an apt that only says what it was asked."""
+"""tools/packages: pins, patterns, architectures, what is optional; with an apt that only says what it was asked."""
 import os
 import shutil
 import subprocess
@@ -11,17 +11,20 @@ LISTS = ("build", "test", "build-arm64", "test-arm64")
 
 # The suites hold these; apt's settings at a download are kept beside what was downloaded.
 NAMES = ("linux-2-cloud linux-10-cloud linux-9-cloud linux-10-cloud-dbg linux-unsigned-11-cloud"
-         " libx-dev")
+         " libx-dev broken unpackable")
 STUBS = {
     "apt-get": """case "$*" in
         indextargets*) echo "bookworm-security main Debian mirror:/security"
                        echo "bookworm main Debian mirror:/debian" ;;
+        update*) ! grep "gone-security" "${APT_CONFIG%apt.conf}sources.list" >/dev/null ||
+                   { echo "E: no Release file." >&2; echo update >>"$ASKED"; exit 100; } ;;
+        *broken*) echo "E: 404." >&2; exit 100 ;;
         download*) cat "$APT_CONFIG" "${APT_CONFIG%apt.conf}sources.list" >>"$ASKED"
                    for name; do :; done; echo "$name" >"$name.deb" ;;
         esac""",
     "apt-cache": f"""for name in {NAMES}; do case $name in "$2"*) echo $name ;; esac; done""",
     "dpkg-deb": """printf '%s\\t1.0\\n' "$(cat "$2")" """,
-    "dpkg": """mkdir -p "$3/boot"; cp "$2" "$3/boot/" """,
+    "dpkg": """! grep -q unpackable "$2" || exit 2; mkdir -p "$3/boot"; cp "$2" "$3/boot/" """,
 }
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-query"), reason="this is not Debian")
@@ -74,6 +77,60 @@ def test_what_no_pattern_finds_is_an_error_and_leaves_no_folder(tree):
     assert done.returncode == 1
     assert "bookworm-security has no package linux-8-cloud and no linux-8*-cloud." in done.stdout
     assert not (tree / ".deps/test/linux").exists()
+
+
+GONE = [
+    ("bookworm-security linux-8-cloud", "bookworm-security has no package linux-8-cloud."),
+    ("gone-security linux-9-cloud", "the package list of gone-security could not be read:"
+                                    " E: no Release file."),
+    ("bookworm broken", "broken could not be downloaded: E: 404."),
+    ("bookworm unpackable", "unpackable could not be unpacked."),
+]
+
+
+@pytest.mark.parametrize("row, why", GONE)
+def test_what_is_optional_is_left_out_in_one_sentence_and_tried_again(tree, row, why):
+    text = f"optional test/linux {row}\nunpack test/libx bookworm libx-dev\n"
+    for _ in range(2):
+        done = packages(tree, text)
+        assert done.returncode == 0, done.stdout
+        told = [line for line in done.stdout.splitlines() if line.startswith("packages: ")]
+        assert told == [f"packages: going on without test/linux: {why}"]
+        assert "E: " not in done.stdout.replace(told[0], "")
+        assert os.listdir(tree / ".deps/test") == ["libx"]
+    # Without a cause for it any more, it is like any other.
+    row = "test/linux bookworm-security linux-9-cloud"
+    assert packages(tree, f"optional {row}").returncode == 0
+    assert stamp(tree, "test/linux") == [row, "linux-9-cloud\t1.0"]
+    assert packages(tree, f"optional {row}\nunpack {row}").stdout == ""
+
+
+@pytest.mark.parametrize("row, why", GONE)
+def test_what_is_not_optional_is_an_error(tree, row, why):
+    done = packages(tree, f"unpack test/linux {row}\nunpack test/libx bookworm libx-dev\n")
+    assert done.returncode != 0
+    assert f"packages: {why}\n" in done.stdout
+    assert not (tree / ".deps/test/linux").exists() and not (tree / ".deps/test/libx").exists()
+
+
+def test_an_older_one_stays_when_the_new_one_cannot_be_had(tree):
+    packages(tree, "optional test/linux bookworm-security linux-9-cloud")
+    done = packages(tree, "optional test/linux bookworm-security linux-8-cloud")
+    assert done.returncode == 0
+    assert "packages: going on with the older test/linux that is there: " in done.stdout
+    assert os.listdir(tree / ".deps/test/linux/boot") == ["linux-9-cloud.deb"]
+
+
+def test_a_suite_that_is_gone_is_asked_for_once(tree):
+    rows = "".join(f"optional test/linux-{n} gone-security linux-{n}-cloud\n" for n in (2, 9))
+    assert packages(tree, rows).stdout.count("packages: going on without test/linux-") == 2
+    assert (tree / "asked").read_text() == "update\n"
+
+
+def test_a_build_does_without_nothing(tree):
+    (tree / "tools/packages.d/build").write_text("optional build bookworm libx-dev")
+    done = packages(tree, "", "build")
+    assert done.returncode == 1 and "tools/packages.d/build: " in done.stdout
 
 
 def test_suites_and_architecture_of_a_row(tree):
