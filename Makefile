@@ -21,6 +21,12 @@ else
 $(error ARCH is arm64, or nothing for this machine: not '$(ARCH)')
 endif
 
+# These are for this machine's own build.
+own := $(filter run check check-all check-kernels fuzz bench,$(MAKECMDGOALS))
+ifneq ($(if $(ARCH),$(own)),)
+$(error ARCH=$(ARCH) is built and installed here, and tested by check-arm64; 'make $(own)' has none)
+endif
+
 all: $(sonde)
 
 # Always asked: meson and ninja know better than make what is out of date.
