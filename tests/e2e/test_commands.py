@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import ENV, GO_VERSIONS, ROOT, SONDE, WORK, Report, go_server, running, tcp_pair
+from conftest import ENV, GO_VERSIONS, ROOT, SONDE, Report, go_server, running, tcp_pair
 
 OK, FAILED, WRONG_USE, NOT_PERMITTED = 0, 1, 2, 3
 
@@ -163,36 +163,6 @@ def test_probes_that_were_not_asked_for_are_not_there():
     assert not Report(out).series("sonde.events", sonde__probe="http")
 
 
-def text_of(pid, exe):
-    """The first executable mapping of @exe in @pid, as it is in memory."""
-    for line in open(f"/proc/{pid}/maps", encoding="utf-8"):
-        fields = line.split()
-        if "x" in fields[1] and line.rstrip().endswith(str(exe)):
-            start, end = (int(x, 16) for x in fields[0].split("-"))
-            with open(f"/proc/{pid}/mem", "rb") as memory:
-                memory.seek(start)
-                return memory.read(end - start)
-    raise AssertionError("no text")
-
-
-def test_kill_leaves_nothing_behind():
-    """No breakpoint stays in the target; and the next start is clean."""
-    exe = WORK / f"gohttp-{GO_VERSIONS[-1]}"
-    with go_server(GO_VERSIONS[-1]) as (server, _):
-        before = text_of(server.pid, exe)
-        for _ in range(3):
-            with running(SONDE, "report", "--duration", "1h") as report:
-                report.wait_line("measuring")
-                assert text_of(server.pid, exe) != before
-                report.stop(signal.SIGKILL)
-            for _ in range(100):
-                if text_of(server.pid, exe) == before:
-                    break
-                time.sleep(0.05)
-            assert text_of(server.pid, exe) == before
-        assert server.process.poll() is None
-
-
 def test_privileges_are_given_up():
     with running(SONDE, "run", "--listen", "127.0.0.1:0") as agent:
         agent.wait_line("figures are at")
@@ -202,15 +172,3 @@ def test_privileges_are_given_up():
         # BPF 39, PERFMON 38, SYS_PTRACE 19, DAC_READ_SEARCH 2; this kernel has uprobe_multi.
         assert int(fields["CapEff"], 16) == 1 << 39 | 1 << 38 | 1 << 19 | 1 << 2
         assert int(fields["VmRSS"].split()[0]) <= 15 * 1024
-
-
-def test_two_agents_are_both_right():
-    with running(SONDE, "report", "tcp", "--duration", "1h") as one, \
-            running(SONDE, "report", "tcp", "--duration", "1h") as other:
-        for agent in (one, other):
-            agent.wait_line("measuring")
-        own = tcp_pair("--exchanges", 33)
-        for agent in (one, other):
-            assert agent.stop() == OK
-            assert Report("\n".join(agent.out)).count(
-                "tcp.client.exchange.duration", "tcp_pair", server__port=own["client"]["port"]) == 33
