@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -55,6 +56,13 @@ static void print_verdict(const struct plan *p, const struct plan_verdict *v, st
 	}
 }
 
+/* Root too can be refused: by a sandbox, or by lack of capabilities in a container. */
+static void print_unreadable(size_t n, bool is_root, struct strbuf *out)
+{
+	strbuf_printf(out, "%zu %s could not be looked at: ", n, n == 1 ? "process" : "processes");
+	strbuf_puts(out, is_root ? "the system refused it.\n" : "run it as root to see all.\n");
+}
+
 static void print_text(const struct config *c, const struct plan *p, size_t unreadable,
 		       struct strbuf *out)
 {
@@ -72,10 +80,7 @@ static void print_text(const struct config *c, const struct plan *p, size_t unre
 		strbuf_puts(out, "No program that a probe could be attached to runs now; sonde run "
 				 "also finds those that start later.\n");
 	if (unreadable)
-		strbuf_printf(out,
-			      "%zu processes of other users could not be looked at: run it as "
-			      "root to see all.\n",
-			      unreadable);
+		print_unreadable(unreadable, geteuid() == 0, out);
 }
 
 static json_t *site_json(const struct plan_site *s)
