@@ -131,6 +131,24 @@ def test_load_of_many_connections():
     assert report.count(METRIC) == 20000
 
 
+@pytest.mark.parametrize("version", [v for v in GO_VERSIONS if int(v.split(".")[1]) < 23])
+def test_a_function_that_is_entered_twice_is_one_request(version):
+    """Go's preemption enters it again, as growing its stack does. Where the site is the jump of the
+    stack's check that is two hits, of which GO_WILL_RESTART() leaves out one."""
+    with running(WORK / f"gohttp-{version}", "-preempt",
+                 env={"GODEBUG": "asyncpreemptoff=1"}) as server:
+        port = int(server.wait_line(r"listening on 127\.0\.0\.1:(\d+)", where=server.out)[1])
+        with measuring("http") as finish:
+            got = http_get(port, "-c", 4, "-n", 4000, "/hello")
+            server.stop()
+            report = finish()
+    assert got["status"] == {"200": 4000}
+    assert counts(report, f"gohttp-{version}") == {("GET", 200): 4000}
+    missed = {s["attributes"]["sonde.event.reason"]: s["value"]
+              for s in report.series("sonde.events.missed", sonde__probe="http")}
+    assert (missed["no_start"], missed["no_end"]) == (0, 0)
+
+
 def test_plan_tells_what_and_why():
     with go_server(GO_VERSIONS[0]) as (server, _):
         plan = json.loads(subprocess.run([SONDE, "plan", "--pid", str(server.pid), "--json"],

@@ -197,7 +197,11 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "`address` to listen on; port 0: any")
 	useTLS := flag.Bool("tls", false, "serve HTTPS with a self-signed certificate")
 	life := flag.Duration("life", 0, "end after so long; with arguments, become that program instead")
+	preempts := flag.Bool("preempt", false, "preempt all goroutines all the time")
 	flag.Parse()
+	if *preempts {
+		go preempt()
+	}
 	if *life > 0 {
 		go endAfter(*life, flag.Args())
 	}
