@@ -7,7 +7,7 @@
  *   client.exchange        start of the request's last send() -> return of the first recv()
  *   server.residence       the request seen by poll() -> start of the response's first send()
  *   server.application     return of the request's last recv() -> the same
- *   *.receive_queue        seen by poll() -> return of the first recv()
+ *   *.receive_queue        seen by poll() -> start of the first recv(); --solo: -> its return
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,10 +50,11 @@ static struct {
 	size_t request, response;
 	long delay_us, read_delay_us, client_read_delay_us, hold_ms;
 	const char *wait_for; /* a path */
-	bool samples, solo, server_only, client_only;
+	bool samples, solo, sendfile, server_only, client_only;
 } opt = { .family = AF_INET, .exchanges = 1, .connections = 1, .request = 100, .response = 1000 };
 
 static char buffer[MAX_MESSAGE];
+static int answer_fd = -1; /* a file of that many bytes, if answers come from there */
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
 {
@@ -132,8 +135,8 @@ static void side_print(const struct side *s, FILE *out)
 
 /* ---- bytes ---- */
 
-/* Returns the start of the first send(), and that of the last in *@ret_last. */
-static uint64_t send_all(int fd, size_t len, struct side *s, uint64_t *ret_last)
+/* Returns the start of the first send(), and that of the last in *@ret_last; from @file if >= 0. */
+static uint64_t send_all(int fd, size_t len, int file, struct side *s, uint64_t *ret_last)
 {
 	uint64_t first = 0, start;
 	ssize_t n;
@@ -142,7 +145,8 @@ static uint64_t send_all(int fd, size_t len, struct side *s, uint64_t *ret_last)
 		start = now_ns();
 		first = first ? first : start;
 		*ret_last = start;
-		n = send(fd, buffer, len - done, MSG_NOSIGNAL);
+		n = file < 0 ? send(fd, buffer, len - done, MSG_NOSIGNAL)
+			     : sendfile(fd, file, &(off_t){ (off_t)done }, len - done);
 		if (n < 0)
 			die("send: %s", strerror(errno));
 		s->sent_bytes += n;
@@ -154,13 +158,14 @@ static uint64_t send_all(int fd, size_t len, struct side *s, uint64_t *ret_last)
 static uint64_t recv_all(int fd, size_t len, long delay_us, struct side *s)
 {
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
-	uint64_t seen, first = 0;
+	uint64_t seen, began, first = 0;
 	ssize_t n;
 
 	if (delay_us && poll(&wait, 1, -1) < 0)
 		die("poll: %s", strerror(errno));
 	seen = now_ns();
 	sleep_us(delay_us);
+	began = now_ns();
 	for (size_t done = 0; done < len; done += n) {
 		n = recv(fd, buffer, len - done, 0);
 		if (n < 0)
@@ -171,7 +176,7 @@ static uint64_t recv_all(int fd, size_t len, long delay_us, struct side *s)
 		s->received_bytes += n;
 	}
 	if (delay_us)
-		figure_add(&s->receive_queue, first - seen);
+		figure_add(&s->receive_queue, began - seen);
 	return first;
 }
 
@@ -229,7 +234,7 @@ static bool serve_one(int fd, uint64_t seen, struct side *s)
 		return false;
 	got = now_ns();
 	sleep_us(opt.delay_us);
-	start = send_all(fd, opt.response, s, &last);
+	start = send_all(fd, opt.response, answer_fd, s, &last);
 	figure_add(&s->exchange, start - seen);
 	figure_add(&s->application, start - got);
 	return true;
@@ -242,6 +247,11 @@ static void serve(int listener, struct side *s)
 	int open = 0;
 
 	side_init(s, "residence");
+	if (opt.sendfile) {
+		answer_fd = memfd_create("answer", MFD_CLOEXEC);
+		if (answer_fd < 0 || ftruncate(answer_fd, (off_t)opt.response) < 0)
+			die("no file to send: %s", strerror(errno));
+	}
 	for (; open < opt.connections; open++) {
 		fds[open] = (struct pollfd){ .fd = accept(listener, NULL, NULL), .events = POLLIN };
 		if (fds[open].fd < 0)
@@ -281,7 +291,7 @@ static void ask(struct side *s)
 	while (opt.wait_for && access(opt.wait_for, F_OK) < 0)
 		sleep_us(10000);
 	for (long n = 0; n < opt.exchanges * opt.connections; n++) {
-		send_all(fds[n % opt.connections], opt.request, s, &last);
+		send_all(fds[n % opt.connections], opt.request, -1, s, &last);
 		first = recv_all(fds[n % opt.connections], opt.response, opt.client_read_delay_us,
 				 s);
 		if (!first)
@@ -316,13 +326,13 @@ static void run_solo(void)
 	no_delay(client);
 	no_delay(server);
 	for (long n = 0; n < opt.exchanges; n++) {
-		send_all(client, opt.request, &asks, &last);
+		send_all(client, opt.request, -1, &asks, &last);
 		arrived = now_ns();
 		sleep_us(opt.read_delay_us);
 		recv_all(server, opt.request, 0, &answers);
 		figure_add(&answers.receive_queue, now_ns() - arrived);
 		sleep_us(opt.delay_us);
-		start = send_all(server, opt.response, &answers, &ignored);
+		start = send_all(server, opt.response, -1, &answers, &ignored);
 		figure_add(&answers.exchange, start - arrived);
 		figure_add(&asks.exchange, recv_all(client, opt.response, 0, &asks) - last);
 	}
@@ -400,12 +410,13 @@ static const char usage[] =
 	"  --client-read-delay US  so does the client with the response\n"
 	"  --wait-for FILE         after connecting, the first exchange waits until FILE exists\n"
 	"  --hold MS               after the last exchange, before closing\n"
+	"  --sendfile              the server answers by sendfile(), not in --solo\n"
 	"  --solo                  both ends in one thread and one connection, so that none of them\n"
 	"                          waits to be woken and their clock sees an arrival\n"
 	"  --samples               every single value too\n";
 
 enum { PORT = 256, CONNECTIONS, EXCHANGES, REQUEST, RESPONSE, DELAY, READ_DELAY, CLIENT_READ_DELAY,
-       WAIT_FOR, HOLD, SOLO, SAMPLES, SERVER, CLIENT, HELP };
+       WAIT_FOR, HOLD, SENDFILE, SOLO, SAMPLES, SERVER, CLIENT, HELP };
 
 static const struct option options[] = {
 	{ "port",              required_argument, NULL, PORT },
@@ -418,6 +429,7 @@ static const struct option options[] = {
 	{ "client-read-delay", required_argument, NULL, CLIENT_READ_DELAY },
 	{ "wait-for",          required_argument, NULL, WAIT_FOR },
 	{ "hold",              required_argument, NULL, HOLD },
+	{ "sendfile",          no_argument,       NULL, SENDFILE },
 	{ "solo",              no_argument,       NULL, SOLO },
 	{ "samples",           no_argument,       NULL, SAMPLES },
 	{ "server-only",       no_argument,       NULL, SERVER },
@@ -452,6 +464,7 @@ static void take_option(int which)
 	case CLIENT_READ_DELAY: opt.client_read_delay_us = number(optarg, 0, 60000000); break;
 	case WAIT_FOR:          opt.wait_for = optarg; break;
 	case HOLD:              opt.hold_ms = number(optarg, 0, 600000); break;
+	case SENDFILE:          opt.sendfile = true; break;
 	case SOLO:              opt.solo = true; break;
 	case SAMPLES:           opt.samples = true; break;
 	case SERVER:            opt.server_only = true; break;
