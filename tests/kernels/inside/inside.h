@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 /*
@@ -10,6 +12,15 @@
 int inside_programs(int argc, char **argv);
 int inside_sites(int argc, char **argv);
 int inside_kill(int argc, char **argv);
+int inside_entries(int argc, char **argv);
+int inside_shift(int argc, char **argv);
+
+/*
+ * The next BPF program or map of the kernel's, in the order of their ids and behind *@id (0 at first),
+ * whose name begins with @prefix. Its file descriptor is the caller's; -1 when there is no more.
+ */
+enum inside_kind { INSIDE_PROGRAM, INSIDE_MAP };
+int inside_next_object(enum inside_kind kind, uint32_t *id, const char *prefix);
 
 /* An instruction to probe, in a function that computes 3 * x + 1; the list ends with a NULL name. */
 struct inside_site {

@@ -9,13 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <bpf/bpf.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -23,36 +22,22 @@
 
 #define PATIENCE_NS (60 * NSEC_PER_SEC)
 
-static bool any_program(int n, char **pids)
+static bool any_object(enum inside_kind kind)
 {
 	uint32_t id = 0;
+	cleanup(cleanup_fd) int fd = inside_next_object(kind, &id, "sn_");
 
-	while (bpf_prog_get_next_id(id, &id) == 0) {
-		cleanup(cleanup_fd) int fd = bpf_prog_get_fd_by_id(id);
-		struct bpf_prog_info info = {};
-		uint32_t len = sizeof(info);
+	return fd >= 0;
+}
 
-		if (fd >= 0 && bpf_prog_get_info_by_fd(fd, &info, &len) == 0 &&
-		    strncmp(info.name, "sn_", 3) == 0)
-			return true;
-	}
-	return false;
+static bool any_program(int n, char **pids)
+{
+	return any_object(INSIDE_PROGRAM);
 }
 
 static bool any_map(int n, char **pids)
 {
-	uint32_t id = 0;
-
-	while (bpf_map_get_next_id(id, &id) == 0) {
-		cleanup(cleanup_fd) int fd = bpf_map_get_fd_by_id(id);
-		struct bpf_map_info info = {};
-		uint32_t len = sizeof(info);
-
-		if (fd >= 0 && bpf_map_get_info_by_fd(fd, &info, &len) == 0 &&
-		    strncmp(info.name, "sn_", 3) == 0)
-			return true;
-	}
-	return false;
+	return any_object(INSIDE_MAP);
 }
 
 /* Whether @len bytes at @address of a process differ from those at @offset of its file. */

@@ -3,6 +3,9 @@
  * inside programs                 loads every BPF program and says how the kernel took it
  * inside sites [SECONDS THREADS]  probes every kind of instruction; with arguments, all at once
  * inside kill PID [TARGET...]     kills PID and says when the kernel had let go of all it had
+ * inside entries NAME             counts the entries of the hash map of that name; "none" without one
+ * inside btf-shift FILE OUT STRUCT MEMBER
+ *                                 moves that member, and all behind it, eight bytes on
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +21,15 @@ int main(int argc, char **argv)
 		{ "programs", inside_programs },
 		{ "sites", inside_sites },
 		{ "kill", inside_kill },
+		{ "entries", inside_entries },
+		{ "btf-shift", inside_shift },
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 2, argv + 2);
-	fprintf(stderr, "usage: inside programs | sites [SECONDS THREADS] | kill PID [TARGET...]\n");
+	fprintf(stderr, "usage: inside programs | sites [SECONDS THREADS] | kill PID [TARGET...] |\n"
+			"       entries NAME | btf-shift FILE OUT STRUCT MEMBER\n");
 	return 2;
 }

@@ -19,13 +19,25 @@
 #include "kern/tiers.h"
 #include "probe/probe.h"
 
-KERN_IMAGE_DECLARE(http);
 KERN_IMAGE_DECLARE(process);
-KERN_IMAGE_DECLARE(tcp);
 KERN_IMAGE_DECLARE(types);
 
-static const struct kern_image images[] = { KERN_IMAGE(http), KERN_IMAGE(process), KERN_IMAGE(tcp),
-					    KERN_IMAGE(types) };
+/*
+ * Those of no probe: the agent's own. The programs of features.bpf.c are not here, because that some
+ * of them do not load is what they are for; doctor says which.
+ */
+static const struct kern_image others[] = { KERN_IMAGE(process), KERN_IMAGE(types) };
+
+/* Whether the row of its probe says that a program reads no kernel types. */
+static bool is_untyped(const char *name)
+{
+	for (size_t i = 0; probes[i]; i++)
+		for (size_t j = 0; j < probes[i]->n_hooks; j++)
+			if (strcmp(probes[i]->hooks[j].program, name) == 0)
+				return probes[i]->hooks[j].untyped;
+	/* The one program of those of no probe; its row is the agent's and not to be seen here. */
+	return strcmp(name, "sn_proc_exec") == 0;
+}
 
 /* The hook that a section's name stands for; false if it is none on a kernel event. */
 static bool hook_of(const struct bpf_program *p, struct kern_hook *ret)
@@ -46,8 +58,7 @@ static bool hook_of(const struct bpf_program *p, struct kern_hook *ret)
 		if (strncmp(section, prefixes[i].prefix, len) == 0) {
 			*ret = (struct kern_hook){ "only", prefixes[i].tier, bpf_program__name(p),
 						   section + len,
-						   .untyped = strcmp(bpf_program__name(p),
-								     "sn_proc_exec") == 0 };
+						   .untyped = is_untyped(bpf_program__name(p)) };
 			return true;
 		}
 	}
@@ -109,30 +120,41 @@ static void examine(const struct kern_image *image, const struct bpf_program *p)
 	if (open_object(image, hooks ? hook.tier : KERN_TIER_AUTO, &o, &e) < 0 ||
 	    try_program(o, name, hooks ? &hook : NULL, &e) != 0) {
 		printf("PROGRAM %s.%s no %s\n", image->name, name, e.msg);
+	} else if (kern_program_load(o, name, &loaded, &e) < 0 ||
+		   kern_program_size(loaded, &insns, &walked) < 0) {
+		printf("PROGRAM %s.%s no it loads, and its cost cannot be had: %s\n", image->name,
+		       name, e.msg);
 	} else {
-		kern_program_load(o, name, &loaded, NULL);
-		kern_program_size(loaded, &insns, &walked);
 		printf("PROGRAM %s.%s ok %u %u\n", image->name, name, insns, walked);
 	}
 	kern_object_close(o);
 }
 
+static int examine_image(const struct kern_image *image)
+{
+	struct bpf_object *o =
+		bpf_object__open_mem(image->start, (size_t)(image->end - image->start), NULL);
+	struct bpf_program *p;
+
+	if (!o)
+		return 1;
+	bpf_object__for_each_program(p, o)
+	{
+		/* Those are for the tests of their functions alone. */
+		if (strcmp(bpf_program__section_name(p), "syscall") != 0)
+			examine(image, p);
+	}
+	bpf_object__close(o);
+	return 0;
+}
+
 int inside_programs(int argc, char **argv)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
-		size_t len = (size_t)(images[i].end - images[i].start);
-		struct bpf_object *o = bpf_object__open_mem(images[i].start, len, NULL);
-		struct bpf_program *p;
+	int r = 0;
 
-		if (!o)
-			return 1;
-		bpf_object__for_each_program(p, o)
-		{
-			/* Those are for the tests of their functions alone. */
-			if (strcmp(bpf_program__section_name(p), "syscall") != 0)
-				examine(&images[i], p);
-		}
-		bpf_object__close(o);
-	}
-	return 0;
+	for (size_t i = 0; !r && probes[i]; i++)
+		r = examine_image(&probes[i]->image);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(others); i++)
+		r = examine_image(&others[i]);
+	return r;
 }
