@@ -52,6 +52,9 @@ def compare_budget(budget, measured):
         if not was or not now:
             verdicts[program] = "is not in the table" if now else "did not load"
             continue
+        if not all(now):
+            verdicts[program] = "has no instructions, or none that were walked: not measured"
+            continue
         grown = [f"{what} {a} -> {b}" for what, a, b in
                  zip(("instructions", "walked by the verifier"), was, now) if b > a * GROWTH]
         verdicts[program] = "grew by more than a tenth: " + ", ".join(grown) if grown else None

@@ -33,7 +33,7 @@ def test_a_difference_is_seen():
 
 
 def test_growth_is_seen():
-    budget = {"p": [100, 1000], "q": [100, 1000], "gone": [1, 1]}
-    measured = {"p": (110, 1100), "q": (100, 1101), "new": (1, 1)}
+    budget = {"p": [100, 1000], "q": [100, 1000], "gone": [1, 1], "r": [1, 1], "s": [1, 1]}
+    measured = {"p": (110, 1100), "q": (100, 1101), "r": (0, 1), "s": (1, 0), "new": (1, 1)}
     verdicts = golden.compare_budget(budget, measured)
-    assert [program for program, why in verdicts.items() if why] == ["q", "gone", "new"]
+    assert [program for program, why in verdicts.items() if why] == ["q", "gone", "r", "s", "new"]
