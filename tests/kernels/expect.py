@@ -3,50 +3,11 @@
 import json
 import re
 
-# Emulation makes clocks coarse and processes late, so a tolerance would be a guess. What holds on any
-# machine is what lies inside what:
-#     server, by its own clock: from poll() saying that the request is there to its send()
-#     server, by sonde:         from the arrival in the kernel to the same send()
-#     client, by sonde:         from inside the last send() to inside the recv()
-#     client, by its own clock: from before that send() to after that recv()
-SLACK_US = 1  # for rounding
+from expect_tcp import FIGURES, check_missed, judge_tcp, series
 
 TIER_NAMES = {"auto": "best hooks", "btf": "BTF tracepoints", "fentry": "fentry",
               "kprobe": "kprobes", "file": "best hooks, --btf FILE"}
 HTTP = (("GET", 200, 25), ("POST", 200, 10), ("GET", 404, 5))
-
-
-def series(report, metric, service, wanted):
-    """The series of @metric of @service that have these attributes."""
-    want = {key: str(value) for key, value in wanted.items()}
-    return [one
-            for entry in report["metrics"] if entry["name"] == metric
-            for one in entry["series"]
-            if one["service"] == service
-            and all(str(one["attributes"].get(key)) == value for key, value in want.items())]
-
-
-def check_exchanges(report, side, own):
-    """None, or a sentence when sonde's figure of one side is not between the programs' own two."""
-    server_own, client_own = own["server"]["residence"], own["client"]["exchange"]
-    found = series(report, f"tcp.{side}.exchange.duration", "tcp_pair",
-                   {"server.port": own[side]["port"]})
-    count = sum(one["count"] for one in found)
-    if count != server_own["count"]:
-        return f"{side}: counted {count}, there were {server_own['count']}"
-    total = sum(one["sum_us"] for one in found)
-    low, high = server_own["sum_ns"] / 1e3, client_own["sum_ns"] / 1e3
-    if not low - SLACK_US <= total <= high + SLACK_US:
-        return (f"{side}: {count} exchanges took {total:.0f} us; by the server's clock it was"
-                f" {low:.0f} us, by the client's {high:.0f} us")
-    return None
-
-
-def check_absent(report, side, own):
-    """A figure that cannot be had may be missing, or be right all the same; never in between."""
-    found = series(report, f"tcp.{side}.exchange.duration", "tcp_pair",
-                   {"server.port": own[side]["port"]})
-    return check_exchanges(report, side, own) if sum(one["count"] for one in found) else None
 
 
 def check_requests(report, service, wanted):
@@ -71,23 +32,17 @@ def say(why, right="exact"):
     return right if why is None else f"FAIL {why}"
 
 
-def judge_tcp(documents, missing):
-    """Result of each TCP case; with figures @missing, none of them may be wrong."""
-    report = json.loads(documents["report"])
-    check = check_absent if missing else check_exchanges
-    why = [f"{name}: {said}" for name in ("tcp4", "tcp6", "existing") if name in documents
-           for side in ("server", "client")
-           if (said := check(report, side, json.loads(documents[name])))]
-    if why:
-        return "FAIL " + "; ".join(why)
-    return f"without {missing}" if missing else "exact"
+def figures_had(probe):
+    return {hook["figure"] for hook in probe["hooks"] if hook["attached"]}
 
 
-def missing_figures(probe):
-    """Names of the figures that no hook gives, in the order of the probe."""
-    have = {hook["figure"] for hook in probe["hooks"] if hook["attached"]}
-    return ", ".join(dict.fromkeys(hook["figure"] for hook in probe["hooks"]
-                                   if hook["figure"] not in have))
+def judge_sockets(text):
+    """Whether a hash by socket holds no more of them than the machine has."""
+    entries, sockets = text.decode().split()
+    if entries == "none":
+        return "kept in the sockets"
+    return say(f"{entries} are remembered, {sockets} live" if int(entries) > int(sockets) else None,
+               "all")
 
 
 def judge_tier(tier, documents, go, results):
@@ -95,9 +50,12 @@ def judge_tier(tier, documents, go, results):
     doctor = json.loads(documents["doctor"])
     probe = {one["name"]: one for one in doctor["probes"]}
     report = json.loads(documents["report"])
-    results[f"tcp, {name}"] = judge_tcp(documents, missing_figures(probe["tcp"]) or
-                                        ("" if probe["tcp"]["works"] else "all of it"))
-    results[f"account, {name}"] = say(check_account(report), "complete")
+    have = figures_had(probe["tcp"])
+    results[f"tcp, {name}"] = judge_tcp(documents, have)
+    results[f"account, {name}"] = say(check_account(report) or check_missed(report, have),
+                                      "complete")
+    if have:
+        results[f"tcp let go of sockets, {name}"] = judge_sockets(documents["sockets"])
     for hook in probe["tcp"]["hooks"]:
         if hook["attached"] and tier in ("auto", "file"):
             results[f"tcp {hook['figure']}, {name}"] = hook["tier"]
@@ -115,8 +73,9 @@ def judge_tier(tier, documents, go, results):
 
 def judge_stress(documents, go, results):
     report, requests = json.loads(documents["report"]), int(documents["requests"])
-    results["stress, tcp"] = judge_tcp(documents, "")
-    results["stress, account"] = say(check_account(report), "complete")
+    results["stress, tcp"] = judge_tcp(documents, FIGURES, ("tcp4",))
+    results["stress, account"] = say(check_account(report) or
+                                     check_missed(report, FIGURES, preempted=True), "complete")
     for version in go:
         results[f"stress, http Go {version}"] = say(
             check_requests(report, "gohttp-" + version, (("GET", 200, requests),)))
@@ -148,6 +107,25 @@ def judge_lines(console, results):
     return budget
 
 
+def judge_types(documents, results):
+    """What sonde said to files that are those of this kernel, and to files that are not."""
+    for case, name, wrong in (("of another kernel", "wrong.task_struct", True),
+                              ("of another tcp_sock", "wrong.tcp_sock", True),
+                              ("of this kernel", "file.doctor", False)):
+        if name not in documents:
+            continue
+        doctor = json.loads(documents[name])
+        said = doctor.get("btf", "")
+        if doctor["lockdown"] == "confidentiality":
+            # Nothing of the kernel may be read, so it cannot be known whose types they are.
+            right, result = "lockdown" in said and "another kernel" not in said, "lockdown"
+        elif wrong:
+            right, result = "another kernel" in said, "refused"
+        else:
+            right, result = not said, "taken"
+        results[f"--btf FILE {case}"] = result if right else f"FAIL {said or 'it was taken'}"
+
+
 def judge(documents, console, go):
     """({case: result}, {program: (instructions, walked)}); a result that begins with FAIL is one."""
     results = {}
@@ -161,10 +139,10 @@ def judge(documents, console, go):
             judge_tier(tier, mine, go, results)
         except (KeyError, ValueError) as problem:
             results[f"documents, {TIER_NAMES[tier]}"] = f"FAIL no usable {problem}"
-    if "other.doctor" in documents:
-        said = json.loads(documents["other.doctor"]).get("btf", "")
-        results["--btf FILE of another kernel"] = \
-            "refused" if "another kernel" in said else f"FAIL {said or 'it was taken'}"
+    try:
+        judge_types(documents, results)
+    except (KeyError, ValueError) as problem:
+        results["--btf FILE"] = f"FAIL no usable {problem}"
     try:
         if "stress.report" in documents:
             judge_stress({name[7:]: body for name, body in documents.items()

@@ -32,6 +32,8 @@ MACHINES = (
     Machine("6.12 lockdown=confidentiality", "6.12", ("auto",), "lockdown=confidentiality"),
     Machine("5.10 without BTF", "5.10", ("programs", "auto", "file"), types=False),
     Machine("6.12 without BTF", "6.12", ("programs", "auto", "file"), types=False),
+    Machine("6.12 without BTF lockdown=confidentiality", "6.12", ("auto", "file"),
+            "lockdown=confidentiality", types=False),
     Machine("6.1 arm64", "6.1-arm64", FULL, arch="aarch64"),
     Machine("6.12 arm64", "6.12-arm64", FULL, arch="aarch64"),
     Machine("6.12 arm64 preempt=full", "6.12-arm64", ("stress",), "preempt=full", arch="aarch64"),

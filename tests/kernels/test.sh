@@ -33,15 +33,16 @@ wait_for() { # TENTHS-OF-A-SECOND COMMAND...
 start_report() {
 	folder=$1
 	shift
-	sonde report --log-level debug --duration 300 --output "$folder/report" "$@" 2>"$folder/stderr" &
+	sonde report --tcp.detail --log-level debug --duration 600 --output "$folder/report" "$@" \
+		2>"$folder/stderr" &
 	sonde=$!
-	wait_for 300 grep -q measuring "$folder/stderr"
+	wait_for 1200 grep -q measuring "$folder/stderr"
 }
 
 # An interrupted report is a complete one.
 finish_report() { # NAME FOLDER
 	kill -INT $sonde
-	(sleep 30 && kill -KILL $sonde) &
+	(sleep 120 && kill -KILL $sonde) &
 	guard=$!
 	wait $sonde
 	status=$?
@@ -58,32 +59,54 @@ serve_http() { # NAME: some requests to each Go server
 	done
 }
 
+# TCP sockets that live, of both families; those in TIME_WAIT are none to the kernel any more.
+sockets() {
+	sed -n 's/^TCP: .* alloc \([0-9]*\) .*/\1/p' /proc/net/sockstat
+}
+
+# What sonde keeps of a socket goes with the socket, which a program's end may precede by a moment.
+all_let_go() {
+	entries=$(inside entries sn_tcp_hash) || return 1
+	sockets=$(sockets)
+	[ "$entries" = none ] || [ "$entries" -le "$sockets" ]
+}
+
+# pair CASE OPTION...: what it said is CASE in the folder of the tier.
+pair() {
+	name=$1
+	shift
+	tcp_pair "$@" >$d/$name
+	verdict $tier.$name $? "tcp_pair failed"
+}
+
 run_tier() { # NAME OPTION...
 	tier=$1 d=/tmp/$1
 	shift
 	mkdir -p $d
-	sonde doctor --json "$@" >$d/doctor 2>&1
+	sonde doctor --json --tcp.detail "$@" >$d/doctor 2>&1
 	data $tier.doctor $d/doctor
 	tcp_pair --port 7002 --exchanges 10 --delay 2000 --wait-for $d/go --hold 300 >$d/existing &
 	existing=$!
 	# Established before sonde is there; port 7002 is 1B5A in hexadecimal, 01 is ESTABLISHED.
-	wait_for 50 grep -q ':1B5A .* 01 ' /proc/net/tcp
+	wait_for 1200 grep -q ':1B5A .* 01 ' /proc/net/tcp
 
 	start_report $d "$@"
 	verdict $tier.measures $? "$(tail -n 1 $d/stderr)"
 	touch $d/go
-	tcp_pair --port 7001 --exchanges 50 --delay 5000 --request 100 --response 1000 >$d/tcp4
-	verdict $tier.tcp4 $? "tcp_pair failed"
-	tcp_pair -6 --port 7006 --exchanges 20 --delay 5000 --client-read-delay 3000 >$d/tcp6
-	verdict $tier.tcp6 $? "tcp_pair failed"
+	pair tcp4 --port 7001 --exchanges 50 --delay 5000 --read-delay 1000 --response 1000
+	pair tcp6 -6 --port 7006 --exchanges 20 --delay 5000 --client-read-delay 3000
+	pair sendfile --port 7004 --exchanges 20 --delay 2000 --response 20000 --sendfile
+	pair many --port 7005 --connections 300 --exchanges 1
 	wait $existing
 	verdict $tier.existing $? "tcp_pair failed"
 	# The tier is one of kernel hooks: for Go programs it is all the same.
 	case $tier in
 	auto | file) serve_http $tier ;;
 	esac
+	wait_for 100 all_let_go
+	echo "$entries $sockets" >$d/sockets
 	finish_report $tier $d
-	for document in report tcp4 tcp6 existing stderr; do
+	for document in report tcp4 tcp6 sendfile many existing sockets stderr; do
 		data $tier.$document $d/$document
 	done
 }
@@ -121,28 +144,36 @@ run_stress() {
 
 # What is left of an agent that was killed while its probes were hit.
 run_kill() {
-	d=/tmp/kill
+	d=/tmp/kill gets=
 	mkdir -p $d
 	sonde run --listen off --log-level debug >$d/stderr 2>&1 &
 	sonde=$!
 	for go in $GO; do
-		wait_for 300 grep -q "probing .*${go##*/}" $d/stderr
+		wait_for 1200 grep -q "probing .*${go##*/}" $d/stderr
 	done
 	for port in $GO_PORTS; do
 		http_get -n 200 127.0.0.1 $port /hello >$d/load-$port &
-		gets="$gets $!"
+		gets="$gets$! "
 	done
 	inside kill $sonde $GO_PIDS
-	for get in $gets; do
-		wait $get
-		verdict kill.target-lives $? "http_get failed"
+	for port in $GO_PORTS; do
+		wait ${gets%% *}
+		verdict kill.target-lives-$port $? "http_get failed"
+		gets=${gets#* }
 	done
 }
 
-# No types, those of another kernel, and those of this one.
+# No types, then those of kernels that this one might have been, and its own. Wrong in what every
+# program reads, or in nothing but what the tcp probe does.
 run_file() {
-	sonde doctor --json --btf /btf/other >/tmp/other 2>&1
-	data other.doctor /tmp/other
+	for wrong in "task_struct pid" "tcp_sock rcv_nxt"; do
+		name=${wrong% *}
+		inside btf-shift /btf/own /btf/$name $wrong
+		verdict wrong.$name $? "the file could not be made"
+		sonde doctor --json --btf /btf/$name >/tmp/$name 2>&1
+		data wrong.$name /tmp/$name
+		rm /btf/$name
+	done
 	run_tier file --btf /btf/own
 }
 
@@ -153,7 +184,7 @@ for go in $GO; do
 	GO_PORTS="$GO_PORTS $port"
 	$go -listen 127.0.0.1:$port >/tmp/listening-$port &
 	GO_PIDS="$GO_PIDS $!"
-	wait_for 200 grep -q listening /tmp/listening-$port
+	wait_for 1200 grep -q listening /tmp/listening-$port
 	verdict "${go##*/}" $? "it does not listen"
 done
 
