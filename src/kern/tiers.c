@@ -71,7 +71,7 @@ static bool possible(const struct kern_hook *hooks, size_t n, size_t i, enum ker
 		snprintf(why, size, "lockdown=confidentiality forbids to read kernel memory");
 	else if (reads && kern_types() == KERN_TYPES_NONE)
 		snprintf(why, size, "this kernel has no BTF: give a file with it, --btf FILE");
-	else if (needs_btf(h) && !in_btf)
+	else if (!in_btf && (needs_btf(h) || (h->optional && kern_has(KERN_BTF))))
 		snprintf(why, size, "this kernel has no %s %s",
 			 is_function(h) ? "function" : "tracepoint", h->target);
 	else

@@ -21,7 +21,8 @@ them, and a difference there is shown and fails nothing.
 
 *exact*: every exchange, request, byte, handshake and end of a connection was counted; the sum, the
 shortest and the longest of the times lie between the clocks of the two programs that took part; and
-no event was missed or is unaccounted for. *without ...*: these figures cannot be had, `sonde doctor`
+no event is unaccounted for. Where the kernel left a program out because it had interrupted the same
+one, which it counts, no more is missing than that. *without ...*: these figures cannot be had, `sonde doctor`
 names them, and what is left was exact or absent. A dash: not tried there.
 
 Emulation says what works. It says nothing about costs: see [PERFORMANCE.md](PERFORMANCE.md) for what

@@ -75,7 +75,7 @@ def judge_stress(documents, go, results):
     report, requests = json.loads(documents["report"]), int(documents["requests"])
     results["stress, tcp"] = judge_tcp(documents, FIGURES, ("tcp4",))
     results["stress, account"] = say(check_account(report) or
-                                     check_missed(report, FIGURES, preempted=True), "complete")
+                                     check_missed(report, FIGURES), "complete")
     for version in go:
         results[f"stress, http Go {version}"] = say(
             check_requests(report, "gohttp-" + version, (("GET", 200, requests),)))

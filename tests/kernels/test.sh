@@ -166,7 +166,7 @@ run_kill() {
 # No types, then those of kernels that this one might have been, and its own. Wrong in what every
 # program reads, or in nothing but what the tcp probe does.
 run_file() {
-	for wrong in "task_struct pid" "tcp_sock rcv_nxt"; do
+	for wrong in "task_struct pid" "tcp_sock write_seq"; do
 		name=${wrong% *}
 		inside btf-shift /btf/own /btf/$name $wrong
 		verdict wrong.$name $? "the file could not be made"
