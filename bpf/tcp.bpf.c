@@ -25,18 +25,32 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
-/* The owner hands bytes to the socket; write_seq does not count them yet. */
-static __always_inline int on_send(struct sock *sk, const bool typed)
+/*
+ * The owner hands bytes to the socket; write_seq does not count them yet. @msg is known to a hook that
+ * is in the loop of the call, and passed several times by a large one.
+ */
+static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const bool typed)
 {
 	struct sn_tcp_sock *st;
 	__u64 now, request;
 	struct view v;
+	__u32 end;
 
 	if (!view_sock(&v, sk, typed))
 		return 0;
 	st = sock_known(&v, typed);
 	if (!st)
 		return 0;
+	if (msg) {
+		/* What is left gets less by what write_seq gets more. */
+		end = v.write_seq + (__u32)msg->msg_iter.count;
+		if (st->phase == SENT && st->send_end == end) {
+			if (!st->tx_closed && v.write_seq - st->tx_seq >= FLUSH_BYTES)
+				record_bytes(st, v.write_seq);
+			return 0;
+		}
+		st->send_end = end;
+	}
 	now = bpf_ktime_get_boot_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	life_owned(st);
@@ -154,6 +168,11 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	if (!view_sock(&v, sk, typed))
 		return 0;
 	tp = v.tp;
+	/* Both ends of a simultaneous open are clients, and get here after their own SYN. */
+	if (oldstate == TCP_SYN_RECV && begins) {
+		st = sock_state(sk, typed, false);
+		begins = !st || st->key.role != SN_TCP_CLIENT || !st->tx_closed || st->open;
+	}
 	st = sock_state(sk, typed, begins);
 	if (!st)
 		return 0;
@@ -169,17 +188,21 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 		sock_open(st, &v, typed);
 		life_established(st, typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
 	} else if (newstate == TCP_SYN_SENT) {
-		/* The call of connect(), so this is the owner. */
+		/* The call of connect(), so this is the owner; what comes of it, others may see. */
 		st->key.tgid = bpf_get_current_pid_tgid() >> 32;
 		st->began = now;
+		if (sn_detail)
+			sn_remember_process(st->key.tgid);
 	} else {
+		/* These two come of the owner's own call. */
+		if (!st->key.tgid && (newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK))
+			st->key.tgid = bpf_get_current_pid_tgid() >> 32;
 		/* Our FIN comes next and takes a sequence number; a reset moves them at will. */
 		flush_rest(st, &v);
 		st->tx_closed = true;
 	}
 	if (newstate == TCP_CLOSE)
-		life_closed(st, oldstate != TCP_SYN_SENT,
-			    typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err),
+		life_closed(st, v.write_seq, typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err),
 			    typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
 	return 0;
 }
@@ -230,9 +253,9 @@ int BPF_PROG(sn_tcp_destr_rt, struct sock *sk)
 /* ---- tier 1: BTF tracepoints ---- */
 
 SEC("?tp_btf/tcp_sendmsg_locked")
-int BPF_PROG(sn_tcp_send_tp, struct sock *sk)
+int BPF_PROG(sn_tcp_send_tp, struct sock *sk, struct msghdr *msg)
 {
-	return on_send(sk, true);
+	return on_send(sk, msg, true);
 }
 
 SEC("?tp_btf/sk_data_ready")
@@ -252,14 +275,14 @@ int BPF_PROG(sn_tcp_read_tp, struct sock *sk, int ret)
 SEC("?fentry/tcp_sendmsg_locked")
 int BPF_PROG(sn_tcp_send_fe, struct sock *sk)
 {
-	return on_send(sk, true);
+	return on_send(sk, NULL, true);
 }
 
 /* sendfile and splice go around tcp_sendmsg_locked before 6.5. */
 SEC("?fentry/tcp_sendpage")
 int BPF_PROG(sn_tcp_page_fe, struct sock *sk)
 {
-	return on_send(sk, true);
+	return on_send(sk, NULL, true);
 }
 
 SEC("?fentry/sock_def_readable")
@@ -279,13 +302,13 @@ int BPF_PROG(sn_tcp_read_fe, struct sock *sk)
 SEC("?kprobe/tcp_sendmsg_locked")
 int BPF_KPROBE(sn_tcp_send_kp, struct sock *sk)
 {
-	return on_send(sk, false);
+	return on_send(sk, NULL, false);
 }
 
 SEC("?kprobe/tcp_sendpage")
 int BPF_KPROBE(sn_tcp_page_kp, struct sock *sk)
 {
-	return on_send(sk, false);
+	return on_send(sk, NULL, false);
 }
 
 SEC("?kprobe/sock_def_readable")
@@ -310,10 +333,15 @@ static __always_inline enum sn_tcp_retransmit retransmit_kind(const struct view 
 
 	if (v->state == TCP_SYN_SENT || v->state == TCP_SYN_RECV)
 		return SN_TCP_SYN;
-	if (icsk->icsk_pending == ICSK_TIME_LOSS_PROBE)
-		return SN_TCP_TAIL_PROBE;
-	return BPF_CORE_READ_BITFIELD(icsk, icsk_ca_state) == TCP_CA_LOSS ? SN_TCP_TIMEOUT
-									  : SN_TCP_FAST;
+	/* The timer of a probe is armed with every segment: what goes on comes first. */
+	switch (BPF_CORE_READ_BITFIELD(icsk, icsk_ca_state)) {
+	case TCP_CA_LOSS:
+		return SN_TCP_TIMEOUT;
+	case TCP_CA_RECOVERY:
+		return SN_TCP_FAST;
+	default:
+		return icsk->icsk_pending == ICSK_TIME_LOSS_PROBE ? SN_TCP_TAIL_PROBE : SN_TCP_FAST;
+	}
 }
 
 SEC("?tp_btf/tcp_retransmit_skb")

@@ -59,7 +59,7 @@ enum {
 
 /* Of inet_connection_sock: what its timer waits for, and how congestion is fought. */
 enum { ICSK_TIME_LOSS_PROBE = 5 };
-enum { TCP_CA_LOSS = 4 };
+enum { TCP_CA_RECOVERY = 3, TCP_CA_LOSS = 4 };
 
 /* What the network says of a connection that failed (errno.h of all our architectures). */
 enum {
@@ -129,6 +129,14 @@ struct tcp_sock {
 	__u32 write_seq;
 	__u32 srtt_us;
 	__u32 total_retrans;
+};
+
+struct iov_iter {
+	unsigned long count;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
 };
 
 typedef struct {

@@ -26,7 +26,8 @@ static __always_inline void sn_remember_process(__u32 tgid)
 	struct sn_process process = {};
 	struct task_struct *leader;
 
-	if (tgid != bpf_get_current_pid_tgid() >> 32)
+	/* 0 is nobody, even where the idle task is interrupted. */
+	if (!tgid || tgid != bpf_get_current_pid_tgid() >> 32)
 		return;
 	if (sn_task_access == SN_TASK_TYPED) {
 		leader = bpf_get_current_task_btf()->group_leader;

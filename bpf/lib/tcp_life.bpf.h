@@ -80,7 +80,7 @@ static __always_inline void life_established(struct sn_tcp_sock *st, __u32 srtt_
 	if (st->key.role == SN_TCP_CLIENT && st->began)
 		life_handshake(st, now - st->began, SN_TCP_NO_ERROR);
 	else if (st->key.role == SN_TCP_SERVER)
-		st->handshake = (__u64)(srtt_us >> 3 ?: 1) * 1000;
+		st->handshake = (__u64)srtt_us * 125; /* 0: the kernel has no measure of it */
 }
 
 /* Once a second is enough of a figure that the kernel smooths itself. */
@@ -110,29 +110,32 @@ static __always_inline void life_looked(struct sn_tcp_sock *st, const struct vie
 		life_rtt(st, typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
 }
 
-static __always_inline void life_closed(struct sn_tcp_sock *st, bool stood, int err, __u32 srtt_us,
-					__u64 now)
+static __always_inline void life_closed(struct sn_tcp_sock *st, __u32 write_seq, int err,
+					__u32 srtt_us, __u64 now)
 {
 	struct sn_tcp_life *life;
 	bool overflow = false;
 
 	if (!sn_detail)
 		return;
-	if (!stood) {
+	if (!st->established) {
+		/* Without a local port there is not even a SYN, and no number for it. */
 		if (st->began)
 			life_handshake(st, now - st->began,
-				       err ? life_error(err) : SN_TCP_CANCELLED);
+				       err	   ? life_error(err)
+				       : write_seq ? SN_TCP_CANCELLED
+						   : SN_TCP_OTHER);
+		st->began = 0;
 		return;
 	}
 	life_owned(st);
-	if (!st->established)
-		return;
 	life_rtt(st, srtt_us, now);
 	life = life_series(st, life_error(err), &overflow);
 	if (life)
 		sn_hist_record(&life->duration, now - st->established);
 	sn_count_recorded(life, overflow, 1);
 	st->established = 0;
+	st->began = 0;
 }
 
 /* The kernel has counted the segments by now. */

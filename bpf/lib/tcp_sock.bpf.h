@@ -38,6 +38,7 @@ struct sn_tcp_sock {
 	__u32 rx_seq;	    /* copied_seq that the last read left */
 	__u32 rx_pending;   /* bytes read and not yet in a series */
 	__u32 sends;	    /* of the run that is under way */
+	__u32 send_end;	    /* write_seq behind the last of them, where a hook can tell */
 	__u32 retransmits;  /* segments that are in a series already */
 	__u64 began;	    /* the SYN that we sent; 0: not seen */
 	__u64 established;  /* 0: not seen */

@@ -70,6 +70,11 @@ static void name_entry(struct keyed *k, struct entry *en)
 		return;
 	}
 	en->tgid = k->table->tgid(en->key);
+	if (!en->tgid) {
+		snprintf(en->service, sizeof(en->service), "unknown");
+		en->public.service = en->service;
+		return;
+	}
 	if (kern_map_get(k->processes_fd, &en->tgid, &known) == 0)
 		memcpy(comm, known.comm, SN_COMM_LEN);
 	snprintf(en->service, sizeof(en->service), "%s",
@@ -104,7 +109,7 @@ static void follow_name(struct keyed *k, struct entry *en)
 {
 	const char *name = processes_current(k->env->processes, en->tgid);
 
-	if (en->public.overflow || !name ||
+	if (en->public.overflow || !en->tgid || !name ||
 	    strncmp(name, en->service, sizeof(en->service) - 1) == 0)
 		return;
 	snprintf(en->service, sizeof(en->service), "%s", name);

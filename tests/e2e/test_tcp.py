@@ -89,6 +89,40 @@ def test_several_sends_are_told_of():
     assert report.value("tcp.exchange.ambiguous", server__port=port) == 2
 
 
+def test_one_send_is_one_send():
+    """However it is cut into pieces on its way into the socket, by its size or by where it lies."""
+    with socket.create_server(("127.0.0.1", 0)) as server, measuring("tcp") as finish:
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as peer:
+            for size in [3000] * 300 + [200000] * 5:
+                client.sendall(b"x" * size)
+                assert len(peer.recv(size, socket.MSG_WAITALL)) == size
+                peer.sendall(b"y")
+                assert client.recv(1) == b"y"
+        report = finish()
+    assert report.count(CLIENT, server__port=port) == 305
+    assert report.value("tcp.exchange.ambiguous", server__port=port) == 0
+
+
+def test_a_send_that_blocks_counts_from_its_start():
+    size, pause = 8 << 20, 0.3
+    with socket.create_server(("127.0.0.1", 0)) as server, measuring("tcp") as finish:
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as peer:
+            sender = threading.Thread(target=client.sendall, args=(b"x" * size,))
+            sender.start()
+            time.sleep(pause)
+            left = size
+            while left:
+                left -= len(peer.recv(min(left, 1 << 20)))
+            sender.join()
+            peer.sendall(b"y")
+            assert client.recv(1) == b"y"
+        report = finish()
+    assert report.one(CLIENT, server__port=port)["min_us"] >= pause * 1e6
+    assert report.value("tcp.exchange.ambiguous", server__port=port) == 0
+
+
 def test_sockets_older_than_sonde(tmp_path):
     go = tmp_path / "go"
     with running(WORK / "tcp_pair", "--exchanges", 50, "--delay", 1000, "--wait-for", go) as pair:

@@ -93,6 +93,35 @@ def test_round_trips():
     assert found["max_us"] >= min(said) - 1
 
 
+def test_connections_without_a_byte():
+    """As health checks make them: they belong to who closes them."""
+    n = 10
+    with listener() as server, measuring("tcp", "--tcp.detail") as finish:
+        port = server.getsockname()[1]
+        for _ in range(n):
+            with socket.create_connection(server.getsockname()):
+                peer = server.accept()[0]
+            assert peer.recv(1) == b""
+            peer.close()
+        report = finish()
+    for role in ("client", "server"):
+        stood = report.one(CONNECTION, server__port=port, tcp__role=role)
+        assert stood["count"] == n
+        assert stood["service"].startswith("python")
+
+
+def test_both_ends_open():
+    """A socket that is connected to itself is a client, of itself."""
+    with socket.socket() as both, measuring("tcp", "--tcp.detail") as finish:
+        both.bind(("127.0.0.1", 0))
+        port = both.getsockname()[1]
+        both.connect(both.getsockname())
+        both.close()
+        report = finish()
+    assert report.one(HANDSHAKE, server__port=port)["attributes"][
+        "network.tcp.handshake.role"] == "client"
+
+
 def test_refused():
     with listener() as server:
         address = server.getsockname()
@@ -146,9 +175,9 @@ def inside(name, code):
 # Segments that the kernel counts as sent again, of the network that this is in.
 COUNTED = """
 import json, socket, time
-def counted():
-    lines = [l.split() for l in open("/proc/net/snmp") if l.startswith("Tcp:")]
-    return int(dict(zip(*lines))["RetransSegs"])
+def counted(file="snmp", group="Tcp:", name="RetransSegs"):
+    lines = [l.split() for l in open("/proc/net/" + file) if l.startswith(group)]
+    return int(dict(zip(*lines))[name])
 """
 
 UNANSWERED = COUNTED + """
@@ -171,8 +200,14 @@ def test_unanswered_connections():
             subprocess.run(["ip", "-n", net, *line.split()], check=True)
         with measuring("tcp", "--tcp.detail") as finish:
             own = inside(net, UNANSWERED)
+            # It is gone before anybody could look, and its failure comes to another's time.
+            subprocess.run(["ip", "netns", "exec", net, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/"
+                            "tcp_syn_retries; exec bash -c ': </dev/tcp/10.99.0.2/7012'"],
+                           stderr=subprocess.DEVNULL, timeout=60)
             report = finish()
     assert own["codes"] == [errno.ETIMEDOUT] * 2
+    gone = report.one(HANDSHAKE, server__port=7012)
+    assert (gone["service"], gone["count"]) == ("bash", 1)
     assert errors(report.series(HANDSHAKE, server__port=7010)) == {"timed_out": 2}
     again = report.series(RETRANSMITS, server__port=7010)
     assert {one["attributes"]["network.tcp.retransmit.type"] for one in again} == {"syn"}
@@ -197,9 +232,20 @@ for k in range(3):
     left = 5000
     while left:
         left -= len(s.recv(left))
+# The first of some segments is lost, and those behind it say so.
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+for k in range(5):
+    lead("02:00:00:00:00:99")
+    s.sendall(b"a" * 500)
+    lead(mac)
+    for _ in range(10):
+        s.sendall(b"b" * 500)
+    left = 5500
+    while left:
+        left -= len(s.recv(left))
 s.close()
 time.sleep(0.3)
-print(json.dumps({"counted": counted()}))
+print(json.dumps({"counted": counted(), "fast": counted("netstat", "TcpExt:", "TCPFastRetrans")}))
 """
 
 ECHO = """
@@ -232,4 +278,5 @@ def test_segments_sent_again():
     kinds = {one["attributes"]["network.tcp.retransmit.type"]: one["value"] for one in again}
     assert sum(kinds.values()) == own["counted"] > 0
     assert kinds.get("timeout", 0) > 0
+    assert kinds.get("fast", 0) == own["fast"] > 0
     assert not kinds.get("syn")
