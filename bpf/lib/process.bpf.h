@@ -8,10 +8,11 @@
 
 /*
  * Who owns the series of this object: written when a process gets its first one, so that a process
- * that is gone before user space looks still has a name.
+ * that is gone before user space looks still has a name. Who was remembered longest ago makes room: most
+ * are processes that ended and whose figures went where no name is asked for.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
 	__type(value, struct sn_process);
@@ -20,7 +21,7 @@ struct {
 /* enum sn_task_access, set before loading. */
 const volatile __u32 sn_task_access = SN_TASK_READ;
 
-/* Remembers the current process; a full map costs its name alone ("pid 812"), never a value. */
+/* Remembers the current process; who is forgotten loses a name alone ("pid 812"), never a value. */
 static __always_inline void sn_remember_process(__u32 tgid)
 {
 	struct sn_process process = {};

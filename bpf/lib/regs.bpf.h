@@ -24,8 +24,9 @@ struct pt_regs {
 
 /*
  * Go functions begin with a check of the stack; when it fails, because the stack must grow or because
- * the goroutine is to make room for another, the function is entered a second time. Our sites are at, or right behind, the conditional jump of that check
- * (elf/site.h): "below or equal" means that this is the first of two hits.
+ * the goroutine is to make room for another, the function is entered a second time. Our sites are at,
+ * or right behind, the conditional jump of that check (elf/site.h): "below or equal" means that this is
+ * the first of two hits.
  */
 #define GO_WILL_RESTART(ctx) ((ctx)->flags & (0x01 | 0x40)) /* carry, zero */
 

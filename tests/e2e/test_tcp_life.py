@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -152,6 +153,29 @@ def test_resets():
     assert report.value(RESETS, server__port=port, tcp__role="server",
                         network__io__direction="transmit") == n
     assert errors(report.series(CONNECTION, server__port=port, tcp__role="client")) == {"reset": n}
+
+
+def test_a_crowd_leaves_room_for_names():
+    """More processes than the kernel half remembers fail to connect; who comes behind has a name."""
+    with listener() as closed:
+        address = closed.getsockname()
+    with listener() as server, measuring("tcp", "--tcp.detail") as finish:
+        for _ in range(4500):
+            child = os.fork()
+            if not child:
+                with socket.socket() as client:
+                    os._exit(client.connect_ex(address) != errno.ECONNREFUSED)
+            assert os.waitpid(child, 0)[1] == 0
+        port = server.getsockname()[1]
+        short = subprocess.Popen(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}; echo >&3; read -u 3"])
+        with server.accept()[0] as peer:
+            assert peer.recv(1) == b"\n"
+            peer.sendall(b"\n")
+            assert short.wait(20) == 0
+        report = finish()
+    # Whatever else the machine connected meanwhile came on top; and the overflow series has no port.
+    assert report.count(HANDSHAKE) >= 4502
+    assert report.one("tcp.client.exchange.duration", server__port=port)["service"] == "bash"
 
 
 @contextlib.contextmanager
