@@ -63,7 +63,7 @@ static void print_kernel(struct strbuf *out, json_t *root)
 static void print_hook(const struct kern_hook *h, const struct kern_hook_state *st,
 		       struct strbuf *out, json_t *hooks)
 {
-	strbuf_printf(out, "  %s%-9s %s:%s%s%s\n", st->attached ? "ok  " : "  - ", h->figure,
+	strbuf_printf(out, "  %s%-10s %s:%s%s%s\n", st->attached ? "ok  " : "  - ", h->figure,
 		      kern_tier_name(h->tier), h->target, st->why[0] ? "  " : "", st->why);
 	json_array_append_new(hooks, json_pack("{s:s, s:s, s:s, s:b, s:s}", "figure", h->figure,
 					       "tier", kern_tier_name(h->tier), "target", h->target,

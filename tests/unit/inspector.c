@@ -252,23 +252,6 @@ static void processor_time_is_limited(void **state)
 	assert_string_equal(e.msg, "the parser used more than 2 s of processor time on this file");
 }
 
-/* The pid of the only child of @pid, or -1. */
-static pid_t only_child(pid_t pid)
-{
-	char path[64];
-	int child = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	f = fopen(path, "re");
-	if (!f)
-		return -1;
-	if (fscanf(f, "%d", &child) != 1)
-		child = -1;
-	fclose(f);
-	return child;
-}
-
 static void the_helper_holds_nothing(void **state)
 {
 	cleanup(inspector_freep) struct inspector *i = inspector_new(NULL);

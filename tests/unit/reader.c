@@ -21,27 +21,10 @@
 
 static const char *const names[] = { "main.main", "main.work" };
 
-/* The only child of this process; -1 on kernels that do not list children. */
-static int helper(void)
-{
-	char path[64];
-	int child = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	f = fopen(path, "re");
-	if (!f)
-		return -1;
-	if (fscanf(f, "%d", &child) != 1)
-		child = -1;
-	fclose(f);
-	return child;
-}
-
 /* False where it cannot be found. */
 static bool kill_helper(void)
 {
-	int child = helper();
+	pid_t child = only_child(getpid());
 
 	if (child < 0 || kill(child, SIGKILL) < 0)
 		return false;
@@ -113,7 +96,7 @@ static void one_that_hangs_too_often_is_ended(void **state)
 			    .window_ns = READER_WINDOW_NS,
 			    .began_ns = clock_boot_ns(),
 			    .n_window = READER_RESTARTS };
-	int child = helper();
+	pid_t child = only_child(getpid());
 
 	assert_non_null(i);
 	need_filters();

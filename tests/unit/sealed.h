@@ -3,7 +3,9 @@
 
 /* For tests of processes that seal themselves by a filter of system calls. Include after cmocka.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/types.h>
 
 #include <linux/seccomp.h>
 
@@ -19,4 +21,21 @@ static inline void need_filters(void)
 		skip();
 	}
 #endif
+}
+
+/* The pid of the only child of @pid; -1, also on kernels that do not list children. */
+static inline pid_t only_child(pid_t pid)
+{
+	char path[64];
+	int child = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (fscanf(f, "%d", &child) != 1)
+		child = -1;
+	fclose(f);
+	return child;
 }

@@ -1,21 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The instructions that the kernel treats differently when they are probed (inside.h). */
-
-	.macro entry name
-	.text
-	.balign 16
-	.type site_\name, %function
-site_\name:
-	.endm
-
-	.macro done name
-	.size site_\name, . - site_\name
-	.section .rodata
-text_\name:
-	.asciz "\name"
-	.data
-	.quad text_\name, site_\name, probe_\name
-	.endm
+#include "sites.h"
 
 	.macro result
 	add x0, x0, x0, lsl #1

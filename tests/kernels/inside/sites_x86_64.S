@@ -1,23 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The instructions that the kernel treats differently when they are probed (inside.h). */
-
-	.macro entry name
-	.text
-	.balign 16
-	.type site_\name, @function
-site_\name:
-	.cfi_startproc
-	.endm
-
-	.macro done name
-	.cfi_endproc
-	.size site_\name, . - site_\name
-	.section .rodata
-text_\name:
-	.asciz "\name"
-	.data
-	.quad text_\name, site_\name, probe_\name
-	.endm
+#include "sites.h"
 
 	.data
 	.balign 8
