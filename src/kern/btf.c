@@ -17,10 +17,21 @@
 
 /* What stands in for the kernel's types: the user's file, or one that knows none. */
 static char stand_in[64];
+static int stand_in_fd = -1;
 static bool is_file;
 
-/* Kept open for as long as the program runs: objects are opened at any time, and no file is twice the
- * same. */
+static void forget(void)
+{
+	cleanup_fd(&stand_in_fd);
+	stand_in_fd = -1;
+	stand_in[0] = '\0';
+	is_file = false;
+}
+
+/*
+ * In memory for as long as the program runs: objects are opened at any time, and a file that was checked
+ * may be replaced.
+ */
 static int keep(const struct btf *btf)
 {
 	uint32_t size;
@@ -31,6 +42,8 @@ static int keep(const struct btf *btf)
 		cleanup_fd(&fd);
 		return -ENOMEM;
 	}
+	forget();
+	stand_in_fd = fd;
 	snprintf(stand_in, sizeof(stand_in), "/proc/self/fd/%d", fd);
 	return 0;
 }
@@ -69,8 +82,7 @@ int kern_types_use_file(const char *path, struct err *e)
 	r = kern_types_check(&why);
 	if (!r)
 		return 0;
-	is_file = false;
-	stand_in[0] = '\0';
+	forget();
 	if (r == -EBADMSG)
 		return err_set(
 			e, r,
