@@ -24,6 +24,9 @@
 
 #define MAX_PROBES 16
 
+/* Single events wait in the kernel for so long at most, but for those that find it half full. */
+#define DRAIN_MS 20
+
 struct agent {
 	const struct config *config;
 	struct event_base *base;
@@ -32,12 +35,15 @@ struct agent {
 	struct tracker *tracker;
 	struct registry *registry;
 	struct processes *processes;
+	struct probe_singles singles;
+	struct connections *connections;
 	struct probe_env env;
 	struct probe_run *runs[MAX_PROBES + 1];
+	struct event *ring_events[MAX_PROBES];
 	size_t n_runs;
 	bool collect_failed;
 	struct event *signals[3];
-	struct event *worker_event;
+	struct event *worker_event, *drain_timer;
 	char host_name[256];
 };
 
@@ -57,6 +63,11 @@ static void on_worker(evutil_socket_t fd, short what, void *arg)
 	worker_finish(a->worker);
 }
 
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	agent_drain(arg);
+}
+
 static int add_event(struct agent *a, evutil_socket_t fd, short what, event_callback_fn fn,
 		     struct event **ret)
 {
@@ -69,6 +80,24 @@ static void remove_event(struct event **ev)
 	if (*ev)
 		event_free(*ev);
 	*ev = NULL;
+}
+
+/* Woken by whoever finds the ring half full; by the clock otherwise. */
+static int open_drain(struct agent *a)
+{
+	const struct timeval every = { .tv_usec = DRAIN_MS * 1000 };
+	int r = 0;
+
+	if (!probe_wants_singles(&a->env))
+		return 0;
+	a->drain_timer = event_new(a->base, -1, EV_PERSIST, on_drain, a);
+	if (!a->drain_timer || event_add(a->drain_timer, &every) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; !r && i < a->n_runs; i++)
+		if (probe_run_ring_fd(a->runs[i]) >= 0)
+			r = add_event(a, probe_run_ring_fd(a->runs[i]), EV_READ, on_drain,
+				      &a->ring_events[i]);
+	return r;
 }
 
 /* The event goes with the worker: its descriptor is soon another file's. */
@@ -164,6 +193,8 @@ static int agent_open(struct agent *a, struct err *e)
 		.proc = "/proc",
 		.tier = (enum kern_tier)a->config->tier,
 		.detail = a->config->tcp_detail,
+		.singles = a->singles,
+		.connections = a->connections,
 	};
 	r = open_loop(a, e);
 	if (!r && *a->config->btf)
@@ -182,10 +213,13 @@ static int agent_open(struct agent *a, struct err *e)
 	if (!r)
 		r = tracker_new(a->base, a->worker, a->inspector, a->processes, a->runs,
 				&a->tracker, e);
+	if (!r)
+		r = open_drain(a);
 	return r;
 }
 
-int agent_new(const struct config *c, struct agent **ret, struct err *e)
+int agent_new_with(const struct config *c, const struct probe_singles *singles,
+		   struct connections *connections, struct agent **ret, struct err *e)
 {
 	struct agent *a = calloc(1, sizeof(*a));
 	int r;
@@ -193,6 +227,9 @@ int agent_new(const struct config *c, struct agent **ret, struct err *e)
 	if (!a)
 		return err_set(e, -ENOMEM, "out of memory");
 	a->config = c;
+	a->connections = connections;
+	if (singles)
+		a->singles = *singles;
 	r = agent_open(a, e);
 	if (r < 0) {
 		agent_free(a);
@@ -202,6 +239,11 @@ int agent_new(const struct config *c, struct agent **ret, struct err *e)
 	return 0;
 }
 
+int agent_new(const struct config *c, struct agent **ret, struct err *e)
+{
+	return agent_new_with(c, NULL, NULL, ret, e);
+}
+
 void agent_free(struct agent *a)
 {
 	if (!a)
@@ -209,8 +251,11 @@ void agent_free(struct agent *a)
 	tracker_stop(a->tracker);
 	end_worker(a);
 	tracker_free(a->tracker);
-	for (size_t i = 0; i < a->n_runs; i++)
+	remove_event(&a->drain_timer);
+	for (size_t i = 0; i < a->n_runs; i++) {
+		remove_event(&a->ring_events[i]);
 		probe_run_close(a->runs[i]);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(a->signals); i++)
 		remove_event(&a->signals[i]);
 	if (a->base)
@@ -241,12 +286,19 @@ struct probe_run *const *agent_runs(const struct agent *a)
 	return a->runs;
 }
 
+void agent_drain(struct agent *a)
+{
+	tracker_drain(a->tracker);
+	for (size_t i = 0; i < a->n_runs; i++)
+		probe_run_drain(a->runs[i]);
+}
+
 static void collect(struct agent *a)
 {
 	struct err e = {};
 	bool failed = false;
 
-	tracker_drain(a->tracker);
+	agent_drain(a);
 	for (size_t i = 0; i < a->n_runs; i++)
 		if (probe_run_collect(a->runs[i], &e) < 0)
 			failed = true;

@@ -24,6 +24,13 @@ struct agent;
  */
 int agent_new(const struct config *c, struct agent **ret, struct err *e);
 
+/*
+ * The same, with single events (for `trace`, and for logs) and with the account of each connection
+ * (for `report`), either of which costs more: NULL for none. Both outlive the agent.
+ */
+int agent_new_with(const struct config *c, const struct probe_singles *singles,
+		   struct connections *connections, struct agent **ret, struct err *e);
+
 /* Detaches everything and frees. NULL is fine. */
 void agent_free(struct agent *a);
 
@@ -33,6 +40,9 @@ const char *agent_host_name(const struct agent *a);
 
 /* The probes that are open, NULL-ended. */
 struct probe_run *const *agent_runs(const struct agent *a);
+
+/* Hands waiting single events to their sink; the agent does it itself fifty times a second. */
+void agent_drain(struct agent *a);
 
 /* A fresh snapshot, all maps read for it: the caller's. NULL without memory. */
 struct snapshot *agent_snapshot(struct agent *a);

@@ -25,7 +25,11 @@ struct metric {
 };
 
 /* An attribute of a series. Keys are static strings; string values belong to whoever says so. */
-enum attr_type { ATTR_STRING, ATTR_INT };
+enum attr_type {
+	ATTR_STRING,
+	ATTR_INT,
+	ATTR_DOUBLE, /* of events alone: no series is told apart by one */
+};
 
 struct attr {
 	const char *key;
@@ -33,11 +37,13 @@ struct attr {
 	union {
 		const char *str;
 		int64_t num;
+		double real;
 	};
 };
 
-#define ATTR_STR(k, v) ((struct attr){ .key = (k), .type = ATTR_STRING, .str = (v) })
-#define ATTR_NUM(k, v) ((struct attr){ .key = (k), .type = ATTR_INT, .num = (v) })
+#define ATTR_STR(k, v)	((struct attr){ .key = (k), .type = ATTR_STRING, .str = (v) })
+#define ATTR_NUM(k, v)	((struct attr){ .key = (k), .type = ATTR_INT, .num = (v) })
+#define ATTR_REAL(k, v) ((struct attr){ .key = (k), .type = ATTR_DOUBLE, .real = (v) })
 
 /* A series has at most this many attributes; probes assert it. */
 #define MAX_ATTRS 8

@@ -4,6 +4,8 @@
 #include "base/err.h"
 #include "kern/object.h"
 #include "kern/tiers.h"
+#include "model/connections.h"
+#include "model/event.h"
 #include "model/registry.h"
 #include "plan/plan.h"
 #include "world/processes.h"
@@ -29,13 +31,24 @@ struct probe_entry {
 	struct series *series[PROBE_MAX_SERIES]; /* the probe's own; NULL until it needs them */
 };
 
+/* What is to be told singly. */
+struct probe_singles {
+	bool exchanges, failures, ends; /* of them; none if there is no sink */
+	uint64_t slower_than_ns;	/* of exchanges: at least so long */
+	struct event_sink sink;
+};
+
 struct probe_env {
 	struct registry *registry;
 	struct processes *processes;
 	const char *proc;    /* "/proc" */
 	enum kern_tier tier; /* forced, or KERN_TIER_AUTO */
 	bool detail;	     /* also what costs more */
+	struct probe_singles singles;
+	struct connections *connections; /* where single connections are added up, or NULL */
 };
+
+bool probe_wants_singles(const struct probe_env *env);
 
 /* A map of series. */
 struct probe_table {
@@ -79,6 +92,9 @@ struct probe {
 	/* Between the making of the maps and the attaching of the hooks. */
 	int (*prefill)(struct kern_object *o, const struct probe_env *env, struct err *e);
 	bool (*accept)(const struct kern_hook_state *states, int attempt);
+	/* The map that single events come through, and what takes one of them. */
+	const char *ring;
+	void (*single)(const struct probe_env *env, const void *data, size_t size);
 	/* Every ten seconds: ages out what never ended; the number of such. */
 	uint64_t (*sweep)(struct kern_object *o, const struct probe_env *env, uint64_t now_ns);
 };

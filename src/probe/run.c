@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "kern/features.h"
 #include "kern/map.h"
+#include "kern/ring.h"
 #include "probe/keyed.h"
 
 #define SWEEP_NS (10 * NSEC_PER_SEC)
@@ -41,6 +42,7 @@ static const struct {
 	{ SN_STAT_OVERFLOW, METRIC_EVENTS, "aggregated_overflow" },
 	{ SN_STAT_DROP_NO_SERIES, METRIC_EVENTS, "dropped_no_series" },
 	{ SN_STAT_DROP_UNREADABLE, METRIC_EVENTS, "dropped_unreadable" },
+	{ SN_STAT_DROP_RING_FULL, METRIC_EVENTS, "dropped_ring_full" },
 	{ SN_STAT_STATE_FULL, METRIC_MISSED, "state_full" },
 	{ SN_STAT_UNMATCHED, METRIC_MISSED, "no_start" },
 	{ SN_STAT_UNSUPPORTED, METRIC_MISSED, "unsupported" },
@@ -53,15 +55,19 @@ struct probe_run {
 	struct kern_hook_state *states;
 	size_t n_hooks; /* of the probe's, those that are wanted */
 	struct keyed *tables[PROBE_MAX_TABLES];
+	struct kern_ring *ring; /* of single events; NULL: none are wanted */
 	struct probe_account account;
 	uint64_t swept_ns;
 	int stats_fd;
 	struct series *fate_series[ARRAY_SIZE(fates)];
-	struct series *aggregated_series, *unfinished_series, *skipped_series, *unaccounted_series;
+	struct series *aggregated_series, *shipped_series, *unfinished_series, *skipped_series,
+		*unaccounted_series;
 };
 
 static void close_tables(struct probe_run *r)
 {
+	kern_ring_close(r->ring);
+	r->ring = NULL;
 	for (size_t i = 0; i < PROBE_MAX_TABLES; i++) {
 		keyed_close(r->tables[i]);
 		r->tables[i] = NULL;
@@ -77,6 +83,23 @@ static int open_tables(struct probe_run *r, struct err *e)
 		if (!p->tables[i].detail || r->env->detail)
 			err = keyed_open(&p->tables[i], r->object, r->env, &r->tables[i], e);
 	return err;
+}
+
+static void take_single(const void *data, size_t size, void *arg)
+{
+	struct probe_run *r = arg;
+
+	r->account.shipped++;
+	r->probe->single(r->env, data, size);
+}
+
+static int open_ring(struct probe_run *r, struct err *e)
+{
+	const struct probe *p = r->probe;
+
+	if (!p->ring || !probe_wants_singles(r->env))
+		return 0;
+	return kern_ring_open(kern_object_map(r->object, p->ring), take_single, r, &r->ring, e);
 }
 
 static int open_object(struct probe_run *r, int attempt, struct err *e)
@@ -95,6 +118,8 @@ static int open_object(struct probe_run *r, int attempt, struct err *e)
 	if (r->stats_fd < 0)
 		return err_set(e, -EINVAL, "BPF object %s lacks the map sn_stats", p->name);
 	err = open_tables(r, e);
+	if (!err)
+		err = open_ring(r, e);
 	if (!err && p->prefill)
 		err = p->prefill(r->object, r->env, e);
 	return err;
@@ -143,6 +168,7 @@ static void open_series(struct probe_run *r)
 								    : "sonde.event.reason",
 				   fates[i].value);
 	r->aggregated_series = own_series(r, METRIC_EVENTS, "sonde.event.fate", "aggregated");
+	r->shipped_series = own_series(r, METRIC_EVENTS, "sonde.event.fate", "shipped");
 	r->unfinished_series = own_series(r, METRIC_MISSED, "sonde.event.reason", "no_end");
 	r->skipped_series = own_series(r, METRIC_MISSED, "sonde.event.reason", "recursion");
 	r->unaccounted_series = own_series(r, METRIC_UNACCOUNTED, NULL, NULL);
@@ -236,11 +262,23 @@ static void publish_account(struct probe_run *r)
 	for (size_t i = 0; i < ARRAY_SIZE(fates); i++)
 		series_set_total(r->fate_series[i], a->stats[fates[i].stat]);
 	series_set_total(r->aggregated_series, a->aggregated - a->stats[SN_STAT_OVERFLOW]);
+	series_set_total(r->shipped_series, a->shipped);
 	series_set_total(r->unfinished_series, a->unfinished + a->stats[SN_STAT_STALE]);
 	/* The programs of a probe without hooks are the worker's, and are never left out. */
 	if (r->probe->n_hooks)
 		series_set_total(r->skipped_series, kern_object_misses(r->object));
 	series_set(r->unaccounted_series, (double)a->unaccounted);
+}
+
+int probe_run_ring_fd(const struct probe_run *r)
+{
+	return r->ring ? kern_ring_fd(r->ring) : -1;
+}
+
+void probe_run_drain(struct probe_run *r)
+{
+	if (r->ring)
+		kern_ring_drain(r->ring);
 }
 
 int probe_run_collect(struct probe_run *r, struct err *e)
@@ -251,15 +289,19 @@ int probe_run_collect(struct probe_run *r, struct err *e)
 	bool sweeps = now_ns - r->swept_ns >= SWEEP_NS;
 	int err;
 
-	/* The counts first: what they count is then in the series, or in a drop, already. */
+	/* The counts first: what they count is then in the series, the ring or a drop already. */
 	err = kern_stats_read(r->stats_fd, a->stats);
+	if (!err)
+		probe_run_drain(r);
 	for (size_t i = 0; !err && i < PROBE_MAX_TABLES; i++)
 		if (r->tables[i])
 			err = keyed_collect(r->tables[i], now_ns, &a->aggregated, e);
 	if (err)
 		return err_wrap(e, err, "probe %s", p->name);
-	a->dropped = a->stats[SN_STAT_DROP_NO_SERIES] + a->stats[SN_STAT_DROP_UNREADABLE];
-	a->unaccounted = (int64_t)(a->stats[SN_STAT_PRODUCED] - a->aggregated - a->dropped);
+	a->dropped = a->stats[SN_STAT_DROP_NO_SERIES] + a->stats[SN_STAT_DROP_UNREADABLE] +
+		     a->stats[SN_STAT_DROP_RING_FULL];
+	a->unaccounted =
+		(int64_t)(a->stats[SN_STAT_PRODUCED] - a->aggregated - a->shipped - a->dropped);
 	if (sweeps && p->sweep)
 		a->unfinished += p->sweep(r->object, r->env, now_ns);
 	for (size_t i = 0; sweeps && i < PROBE_MAX_TABLES; i++)

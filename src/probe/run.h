@@ -13,10 +13,11 @@ struct probe_run;
 struct probe_account {
 	uint64_t stats[SN_STAT_MAX]; /* the kernel half's own counts */
 	uint64_t aggregated;	     /* events found in series */
+	uint64_t shipped;	     /* events taken out of the ring */
 	uint64_t dropped;	     /* the sum of the DROP counts */
 	uint64_t unfinished;	     /* starts that were aged out or whose process ended */
 	/*
-	 * produced - aggregated - dropped: between two readings an event can be in one count and
+	 * produced - aggregated - shipped - dropped: between two readings an event can be in one count and
 	 * not yet in the other; once the hooks are off it is 0, or sonde has a bug.
 	 */
 	int64_t unaccounted;
@@ -42,6 +43,12 @@ const struct kern_hook_state *probe_run_hooks(const struct probe_run *r, size_t 
  */
 int probe_run_attach(struct probe_run *r, const struct plan_site *s, size_t n, int fd,
 		     struct kern_link **ret, struct err *e);
+
+/* Becomes readable when the ring of single events is half full; -1: there is none. */
+int probe_run_ring_fd(const struct probe_run *r);
+
+/* Hands what waits in the ring to its sink, with no system call if there is nothing. */
+void probe_run_drain(struct probe_run *r);
 
 /* Moves what the kernel half gained into the registry, and checks the account. */
 int probe_run_collect(struct probe_run *r, struct err *e);

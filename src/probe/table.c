@@ -21,3 +21,8 @@ const struct probe *probe_find(const char *name)
 			return probes[i];
 	return NULL;
 }
+
+bool probe_wants_singles(const struct probe_env *env)
+{
+	return env->singles.sink.take || env->connections;
+}

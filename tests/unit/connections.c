@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "model/connections.h"
+
+DEFINE_CLEANUP(struct connections, connections_free)
+
+/* @n exchanges of @ns each. */
+static struct connection of(uint64_t n, uint64_t ns)
+{
+	double us = (double)ns / 1000;
+
+	return (struct connection){
+		.service = "shop",
+		.exchanges = n,
+		.sum_ns = n * ns,
+		.min_ns = ns,
+		.max_ns = ns,
+		.sum_sq_us = (double)n * us * us,
+		.bucket = { n },
+		.sent_bytes = 10 * n,
+	};
+}
+
+static void add(struct connections *c, uint64_t n, uint64_t ns)
+{
+	struct connection one = of(n, ns);
+
+	assert_int_equal(connections_add(c, &one), 0);
+}
+
+static void test_sum(void **state)
+{
+	cleanup(connections_freep) struct connections *c = connections_new(4);
+	const struct connection *sum = connections_sum(c);
+
+	add(c, 0, 0);
+	add(c, 3, 1000);
+	add(c, 1, 5000);
+	assert_int_equal(connections_count(c), 3);
+	assert_int_equal(sum->exchanges, 4);
+	assert_int_equal(sum->sum_ns, 8000);
+	assert_int_equal(sum->min_ns, 1000);
+	assert_int_equal(sum->max_ns, 5000);
+	assert_int_equal(sum->bucket[0], 4);
+	assert_int_equal(sum->sent_bytes, 40);
+	/* 1, 1, 1 and 5 us: a mean of 2, and squares of what is off it 1, 1, 1 and 9. */
+	assert_float_equal(connection_std_dev_us(sum), 1.7320508, 1e-6);
+}
+
+/* However many come, the greatest stay, and nothing is missing from the sum. */
+static void test_bound(void **state)
+{
+	cleanup(connections_freep) struct connections *c = connections_new(3);
+	const struct connection *list;
+	uint64_t total = 0;
+	size_t n;
+
+	for (uint64_t i = 0; i < 100; i++) {
+		add(c, (i * 37) % 100, 1000);
+		total += i;
+	}
+	list = connections_list(c, &n);
+	assert_int_equal(n, 3);
+	assert_int_equal(list[0].exchanges, 99);
+	assert_int_equal(list[1].exchanges, 98);
+	assert_int_equal(list[2].exchanges, 97);
+	assert_string_equal(list[0].service, "shop");
+	assert_int_equal(connections_sum(c)->exchanges, total);
+	assert_int_equal(connections_count(c), 100);
+}
+
+static void test_nothing(void **state)
+{
+	cleanup(connections_freep) struct connections *c = connections_new(3);
+	size_t n;
+
+	connections_list(c, &n);
+	assert_int_equal(n, 0);
+	assert_float_equal(connection_std_dev_us(connections_sum(c)), 0, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
