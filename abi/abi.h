@@ -66,14 +66,24 @@ struct sn_tcp_key {
 	__u32 tgid;
 	__u16 port; /* service port, host order: the local one of a server, the remote of a client */
 	__u8 role;
-	__u8 error; /* enum sn_tcp_error; of sn_tcp_life alone, else 0 */
+	__u8 error; /* of sn_tcp_life and sn_tcp_stages; else 0 */
+};
+
+/* Why a client's exchange may not be what its owner would call one. */
+enum sn_tcp_ambiguity {
+	SN_TCP_SEVERAL_SENDS, /* of which the last was taken */
+	SN_TCP_SERVER_FIRST,  /* no exchange: the other end spoke before it was asked */
+	SN_TCP_HALF_CLOSE,    /* the request was ended by closing that direction */
+	SN_TCP_PUSH,	      /* no exchange: after a pause, more came unasked */
+	SN_TCP_LONG_WAIT,     /* the answer took as long as only long polls do */
+	SN_TCP_AMBIGUITY_MAX,
 };
 
 struct sn_tcp_value {
 	struct sn_hist exchange; /* client: last send to first byte read; server: residence */
 	struct sn_hist receive_queue;
 	__u64 tx_bytes, rx_bytes;
-	__u64 ambiguous; /* of a client's exchanges: behind several sends, of which the last was taken */
+	__u64 ambiguous[SN_TCP_AMBIGUITY_MAX];
 };
 
 /* How a connection came to nothing, or to its end. */
@@ -89,13 +99,23 @@ enum sn_tcp_error {
 	SN_TCP_ERROR_MAX,
 };
 
+/* Which end closed first; in the upper half of sn_tcp_key.error. */
+enum sn_tcp_closer { SN_TCP_NOBODY, SN_TCP_LOCAL, SN_TCP_REMOTE, SN_TCP_CLOSER_MAX };
+#define SN_TCP_CLOSER_SHIFT 4
+
 enum sn_tcp_retransmit {
 	SN_TCP_FAST,
 	SN_TCP_TIMEOUT,
 	SN_TCP_TAIL_PROBE,
 	SN_TCP_SYN,
+	SN_TCP_SYN_ACK,
 	SN_TCP_RETRANSMIT_MAX,
 };
+
+/* How often a client's connection was used by the time of its end. */
+enum sn_tcp_use { SN_TCP_UNUSED, SN_TCP_USED_ONCE, SN_TCP_REUSED, SN_TCP_USE_MAX };
+
+#define SN_TCP_STATES 13 /* the kernel's numbers, from TCP_ESTABLISHED = 1 */
 
 /* What happens once in the life of a connection, or should not happen at all. */
 struct sn_tcp_life {
@@ -103,8 +123,123 @@ struct sn_tcp_life {
 	struct sn_hist handshake;
 	struct sn_hist duration; /* ESTABLISHED to CLOSE */
 	struct sn_hist rtt;	 /* the kernel's smoothed round-trip time, looked at now and then */
+	__u64 rtt_min_inv_ns;	 /* ~ of the least that any of them had; 0: none yet */
 	__u64 retransmits[SN_TCP_RETRANSMIT_MAX]; /* segments */
 	__u64 resets_sent, resets_received;
+	__u64 state_ns[SN_TCP_STATES]; /* time spent in states that are over */
+	__u64 use[SN_TCP_USE_MAX];     /* connections, at their end */
+	__u64 window_shut_by_us, window_shut_by_peer;
+};
+
+/* How the time of the network is told from that of the other end; in sn_tcp_key.error. */
+enum sn_tcp_method {
+	SN_TCP_NOT_TOLD,
+	SN_TCP_BY_RTT_MIN, /* the network is the least round trip that this connection had */
+	SN_TCP_MEASURED,   /* the other end is on this machine, and was seen */
+	SN_TCP_METHOD_MAX,
+};
+
+/* Where the time of an exchange went. */
+struct sn_tcp_stages {
+	struct sn_hist network;	    /* of a client, where it can be told */
+	struct sn_hist remote;	    /* of a client, where it can be told */
+	struct sn_hist application; /* of a server: last read to first send */
+	struct sn_hist total;	    /* of a client: from its first send */
+	struct sn_hist idle;	    /* of a client's connection: before it was used again */
+	__u64 fresh, reused;	    /* exchanges on connections that had had none, or some */
+	__u64 nagle;		    /* exchanges that waited as Nagle's algorithm makes them */
+};
+
+/*
+ * What we remember of a socket. Written by its owner's calls and by the arrival of its segments: two
+ * threads can use one at once, without a lock that holds for us, so what decides is read once, and a
+ * moment that lies behind another is not taken for one before it.
+ */
+struct sn_tcp_sock {
+	__u64 sent;	    /* start of the last send */
+	__u64 arrived;	    /* of the oldest byte not yet read; 0: none is waiting */
+	__u64 arrived_last; /* of the newest segment */
+	__u64 request;	    /* arrival of the oldest byte of the run being read; 0: unknown */
+	__u64 read;	    /* first read of that run */
+	__u64 read_last;    /* the newest read */
+	__u32 tx_seq;	    /* write_seq up to which sent bytes are in a series */
+	__u32 rx_seq;	    /* copied_seq that the last read left */
+	__u32 rx_pending;   /* bytes read and not yet in a series */
+	__u32 sends;	    /* of the run that is under way */
+	__u32 send_end;	    /* write_seq behind the last of them, where a hook can tell */
+	__u32 exchanges;
+	__u8 phase;
+	__u8 tx_closed; /* write_seq counts no bytes: before the handshake, or our FIN is out */
+	__u8 ready;	/* key is filled in */
+	__u8 open;	/* sequence numbers are bytes */
+	__u8 paired;	/* both ends are on this machine */
+	__u8 error;	/* enum sn_tcp_error, once it is closed */
+	__u8 closer;	/* enum sn_tcp_closer */
+	__u8 flags;	/* the kernel half's own */
+	struct sn_tcp_key key;
+	__u64 first_sent;  /* start of the first send of the run that is under way */
+	__u64 idle;	   /* how long the connection was before that; 0: unknown */
+	__u64 began;	   /* the SYN that we sent; 0: not seen */
+	__u64 established; /* 0: not seen */
+	__u64 handshake;   /* of a server, until its owner is known; 0: none */
+	__u64 rtt_seen;	   /* when the round-trip time was last looked at */
+	__u64 state_since; /* 0: unknown */
+	__u64 duration;	   /* once it is closed; 0: unknown */
+	__u32 retransmits; /* segments that are in a series already */
+	/* From here on, for who wants to know single connections. */
+	__u32 run_tx, run_rx;	     /* write_seq and copied_seq at which the run began */
+	__u32 srtt_us, rtt_min_us;   /* at its end: the first in eighths */
+	__u16 local_port, peer_port; /* host order */
+	__u8 local[16];
+	__u64 sum_ns, min_inv_ns, max_ns;
+	/* Of squares: those below 2^33 ns in units of 2^8 ns, squared, the others of 2^16 ns. */
+	__u64 sum_sq, sum_sq_long;
+	__u64 tx_bytes, rx_bytes;
+	__u32 bucket[6]; /* up to 1, 5, 10, 50, 100 ms, above */
+};
+
+/* ---- what is told singly, through the ring sn_tcp_singles ---- */
+
+enum sn_tcp_single_type { SN_TCP_EXCHANGE, SN_TCP_FAILED, SN_TCP_ENDED, SN_TCP_STILL_OPEN };
+
+#define SN_TCP_NO_TIME (~0ULL)
+
+/* An exchange as it ends, or a connection that came to nothing. Times that are unknown: SN_TCP_NO_TIME. */
+struct sn_tcp_single {
+	__u32 type;
+	__u32 request_bytes;
+	__u64 time_ns, duration_ns;
+	__u64 wait_ns, total_ns, network_ns, remote_ns, application_ns;
+	__u32 sends;
+	__u32 srtt_us, rtt_min_us; /* the first in eighths; 0: unknown */
+	__u16 local_port, peer_port;
+	__u8 local[16];
+	struct sn_tcp_key
+		key; /* .error: enum sn_tcp_error of a failure, sn_tcp_method of an exchange */
+	char comm[SN_COMM_LEN];
+};
+
+/* A connection that is over, or that is there when somebody looks. */
+struct sn_tcp_connection {
+	__u32 type;
+	__u32 snd_wnd; /* the other end's window, of those that are there */
+	__u64 time_ns;
+	__u8 state; /* of the kernel */
+	__u8 stuck; /* bytes wait to be sent */
+	__u8 pad[6];
+	struct sn_tcp_sock sock;
+};
+
+/* A connection both of whose ends are on this machine: how the server's tells the client's. */
+struct sn_tcp_pair_key {
+	__u8 client[16], server[16];
+	__u16 client_port, server_port; /* host order */
+	__u32 netns;			/* of loopback addresses, else 0 */
+};
+
+struct sn_tcp_pair {
+	__u64 residence;
+	__u64 answered; /* when that was; 0: not yet */
 };
 
 /* A listening port of one network namespace: what tells the server's end of an older socket. */
@@ -188,8 +323,15 @@ _Static_assert(sizeof(struct sn_http_start) == 96, "abi: sn_http_start");
 _Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
 _Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
 _Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");
-_Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 24, "abi: sn_tcp_value");
-_Static_assert(sizeof(struct sn_tcp_life) == 3 * sizeof(struct sn_hist) + 48, "abi: sn_tcp_life");
+_Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 56, "abi: sn_tcp_value");
+_Static_assert(sizeof(struct sn_tcp_life) == 3 * sizeof(struct sn_hist) + 208, "abi: sn_tcp_life");
+_Static_assert(sizeof(struct sn_tcp_stages) == 5 * sizeof(struct sn_hist) + 24,
+	       "abi: sn_tcp_stages");
+_Static_assert(sizeof(struct sn_tcp_sock) == 288, "abi: sn_tcp_sock");
+_Static_assert(sizeof(struct sn_tcp_single) == 136, "abi: sn_tcp_single");
+_Static_assert(sizeof(struct sn_tcp_connection) == 24 + sizeof(struct sn_tcp_sock),
+	       "abi: sn_tcp_connection");
+_Static_assert(sizeof(struct sn_tcp_pair_key) == 40, "abi: sn_tcp_pair_key");
 _Static_assert(sizeof(struct sn_tcp_listen_key) == 8, "abi: sn_tcp_listen_key");
 _Static_assert(sizeof(struct sn_http_key) == 8, "abi: sn_http_key");
 _Static_assert(sizeof(struct sn_http_start_key) == 16, "abi: sn_http_start_key");

@@ -19,11 +19,68 @@
 #include <bpf/bpf_tracing.h>
 
 #include "lib/tcp_life.bpf.h"
+#include "lib/tcp_single.bpf.h"
 #include "lib/test.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+
+/* Room to put down what becomes known of an exchange. */
+static __always_inline struct known *known_new(__u32 hook, __u64 exchange, __u64 wait)
+{
+	struct known *k = bpf_map_lookup_elem(&sn_tcp_known, &hook);
+
+	if (!k)
+		return NULL;
+	k->exchange = exchange;
+	k->wait = wait;
+	k->total = k->network = k->remote = k->application = k->idle = SN_TCP_NO_TIME;
+	k->method = SN_TCP_NOT_TOLD;
+	k->nagle = 0;
+	return k;
+}
+
+/* It ends in its series, in those of its stages, and with whoever wants to know it singly. */
+static __always_inline void on_known(struct sn_tcp_sock *st, const struct view *v,
+				     volatile struct known *k, __u32 ambiguous, __u64 now,
+				     const bool typed)
+{
+	record(st, v->write_seq, k->exchange, k->wait, ambiguous);
+	if (k->exchange == SN_TCP_NO_TIME)
+		return;
+	if (sn_detail)
+		stage_record(st, k);
+	single_exchange(st, v, k, now, typed);
+}
+
+/* A server's answer begins. */
+static __always_inline void on_answer(struct sn_tcp_sock *st, const struct view *v, __u64 exchange,
+				      __u64 wait, __u64 now, const bool typed)
+{
+	struct known *k;
+
+	if (!sn_detail && !sn_tell_exchanges) {
+		record(st, v->write_seq, exchange, wait, 0);
+		return;
+	}
+	k = known_new(KNOWN_SEND, exchange, wait);
+	if (!k)
+		return;
+	stage_server(st, v, k, now, typed);
+	on_known(st, v, k, 0, now, typed);
+}
+
+/* A run of sends begins; @st still says what was before it. */
+static __always_inline void first_send(struct sn_tcp_sock *st, const struct view *v, __u64 now)
+{
+	st->sends = 1;
+	if (!sn_detail && !sn_singles)
+		return;
+	st->first_sent = now;
+	st->idle = span(st->phase == READ ? st->read_last : 0, now);
+	st->run_tx = v->write_seq;
+}
 
 /*
  * The owner hands bytes to the socket; write_seq does not count them yet. @msg is known to a hook that
@@ -54,16 +111,23 @@ static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const bo
 	now = bpf_ktime_get_boot_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	life_owned(st);
+	if (sn_detail && typed)
+		life_window(st, SHUT_BY_PEER, !v.tp->snd_wnd);
+	stage_sends(st, &v, typed);
 	request = READ_ONCE(st->request);
 	if (st->key.role == SN_TCP_SERVER && st->phase == READ && request)
-		record(st, v.write_seq, span(request, now), span(request, READ_ONCE(st->read)));
+		on_answer(st, &v, span(request, now), span(request, READ_ONCE(st->read)), now,
+			  typed);
 	else if (!st->tx_closed && v.write_seq - st->tx_seq >= FLUSH_BYTES)
 		record_bytes(st, v.write_seq);
 	/* What was read past our hook (splice, zero-copy receive) waits no more. */
 	if (!bytes_waiting(&v))
 		st->arrived = 0;
 	st->request = 0;
-	st->sends = st->phase == SENT ? st->sends + 1 : 1;
+	if (st->phase != SENT)
+		first_send(st, &v, now);
+	else
+		st->sends++;
 	st->phase = SENT;
 	st->sent = now;
 	return 0;
@@ -81,6 +145,9 @@ static __always_inline int on_arrival(struct sock *sk, const bool typed)
 	st = sock_known(&v, typed);
 	if (!st)
 		return 0;
+	if (sn_detail && typed)
+		life_window(st, SHUT_BY_US,
+			    (__s32)(v.tp->rcv_wup + v.tp->rcv_wnd - v.rcv_nxt) <= 0);
 	now = bpf_ktime_get_boot_ns();
 	st->arrived_last = now;
 	if (!st->arrived)
@@ -88,24 +155,68 @@ static __always_inline int on_arrival(struct sock *sk, const bool typed)
 	return 0;
 }
 
+/* A client's exchange that took so long is counted as one of a long poll. */
+#define LONG_WAIT_NS 10000000000ULL
+
+/* Bytes that come so long after the others were read are no rest of the same answer. */
+#define PUSH_NS 100000000ULL
+
+/* What is special about a client's run of reads that begins, with or without an @exchange. */
+static __always_inline __u32 ambiguities(const struct sn_tcp_sock *st, const struct view *v,
+					 __u64 exchange)
+{
+	__u32 bits = 0;
+
+	if (exchange == SN_TCP_NO_TIME)
+		return st->phase == IDLE && st->established ? 1 << SN_TCP_SERVER_FIRST : 0;
+	if (st->sends > 1)
+		bits |= 1 << SN_TCP_SEVERAL_SENDS;
+	if (v->shutdown & SEND_SHUTDOWN)
+		bits |= 1 << SN_TCP_HALF_CLOSE;
+	if (exchange >= LONG_WAIT_NS)
+		bits |= 1 << SN_TCP_LONG_WAIT;
+	return bits;
+}
+
 /*
  * The first read of a run: ends the wait of its bytes, and the exchange of a client. A server's wait
  * is recorded together with its answer.
  */
-static __always_inline void on_first_read(struct sn_tcp_sock *st, const struct view *v, __u64 now)
+static __always_inline void on_first_read(struct sn_tcp_sock *st, const struct view *v, __u64 now,
+					  const bool typed)
 {
 	__u64 arrived = READ_ONCE(st->arrived), sent = READ_ONCE(st->sent);
-	struct span exchange = {}, wait = span(arrived, now);
+	__u64 exchange = SN_TCP_NO_TIME, wait = span(arrived, now);
+	__u32 ambiguous;
+	struct known *k;
 
 	if (st->key.role == SN_TCP_CLIENT && st->phase == SENT)
 		exchange = span(sent, now);
+	ambiguous = ambiguities(st, v, exchange);
 	st->phase = READ;
-	st->request = wait.valid ? arrived : 0;
+	st->request = wait == SN_TCP_NO_TIME ? 0 : arrived;
 	st->read = now;
-	if (!wait.valid)
+	if (wait == SN_TCP_NO_TIME)
 		sn_count(SN_STAT_UNMATCHED);
-	if (st->key.role == SN_TCP_CLIENT)
-		record(st, v->write_seq, exchange, wait);
+	if (st->key.role != SN_TCP_CLIENT)
+		return;
+	if (!sn_detail && !sn_tell_exchanges) {
+		record(st, v->write_seq, exchange, wait, ambiguous);
+		return;
+	}
+	k = known_new(KNOWN_READ, exchange, wait);
+	if (!k)
+		return;
+	k->ambiguous = ambiguous;
+	stage_client(st, v, k, arrived, now, typed);
+	on_known(st, v, k, *(volatile __u64 *)&k->ambiguous, now, typed);
+}
+
+static __always_inline bool pushed(const struct sn_tcp_sock *st)
+{
+	__u64 pause = span(st->read_last, st->arrived);
+
+	return pause != SN_TCP_NO_TIME && pause >= PUSH_NS;
 }
 
 /* The owner took bytes out of the socket: seen by copied_seq, so a peek is none. */
@@ -132,10 +243,17 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	__sync_fetch_and_add(&st->rx_pending, n);
 	if (st->phase != READ) {
 		life_looked(st, &v, now, typed);
-		on_first_read(st, &v, now);
+		if (sn_singles)
+			st->run_rx = copied - n;
+		on_first_read(st, &v, now, typed);
+	} else if (st->key.role == SN_TCP_CLIENT && pushed(st)) {
+		record_push(st, v.write_seq);
 	} else if (st->rx_pending >= FLUSH_BYTES) {
 		record_bytes(st, v.write_seq);
 	}
+	st->read_last = now;
+	if (sn_detail && typed)
+		st->flags &= ~SHUT_BY_US;
 	/* What stays unread came no later than the newest segment: pipelined requests wait on. */
 	st->arrived = bytes_waiting(&v) ? st->arrived_last : 0;
 	return 0;
@@ -146,28 +264,78 @@ static __always_inline void flush_rest(struct sn_tcp_sock *st, const struct view
 {
 	/* A request that was read and never answered has waited all the same. */
 	if (st->key.role == SN_TCP_SERVER && st->phase == READ) {
-		record(st, v->write_seq, (struct span){}, span(st->request, st->read));
+		record(st, v->write_seq, SN_TCP_NO_TIME, span(st->request, st->read), 0);
 		st->request = 0;
 	}
 	if (st->key.tgid && (st->rx_pending || (!st->tx_closed && v->write_seq != st->tx_seq)))
 		record_bytes(st, v->write_seq);
 }
 
+/* Nobody can use the connection any more. */
+static __always_inline void on_done(struct sn_tcp_sock *st, const struct view *v, __u64 now,
+				    const bool typed)
+{
+	life_used(st);
+	pair_close(st, v, typed);
+	single_ended(st, now);
+}
+
+/* Sockets can be connected again, and their memory be used again. */
+static __always_inline void on_begin(struct sn_tcp_sock *st, const struct view *v, int newstate,
+				     __u64 now, const bool typed)
+{
+	if (st->ready)
+		on_done(st, v, now, typed);
+	*st = zero_sock;
+	sock_identify(st, v, newstate == TCP_SYN_SENT ? SN_TCP_CLIENT : SN_TCP_SERVER, typed);
+	st->tx_closed = true;
+	st->state_since = now;
+	if (newstate == TCP_ESTABLISHED)
+		return;
+	/* The call of connect() or listen(), so this is the owner; what comes of it, others may see. */
+	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
+	if (newstate == TCP_SYN_SENT)
+		st->began = now;
+	if (sn_detail || sn_singles)
+		sn_remember_process(st->key.tgid);
+}
+
+static __always_inline void on_closing(struct sn_tcp_sock *st, const struct view *v, int newstate)
+{
+	/* These two come of the owner's own call. */
+	if (!st->key.tgid && (newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK))
+		st->key.tgid = bpf_get_current_pid_tgid() >> 32;
+	/* Our FIN comes next and takes a sequence number; a reset moves them at will. */
+	flush_rest(st, v);
+	st->tx_closed = true;
+}
+
+/* Which end was the first, by the first state after ESTABLISHED; who gives up is neither. */
+static __always_inline __u8 closer(int newstate, int err)
+{
+	if (newstate == TCP_CLOSE_WAIT || err == ECONNRESET || err == EPIPE)
+		return SN_TCP_REMOTE;
+	return err ? SN_TCP_NOBODY : SN_TCP_LOCAL;
+}
+
+/* Whether it is known without details, and nobody has to look at the others. */
+static __always_inline bool matters(int newstate, bool begins)
+{
+	return sn_detail || sn_singles || begins || newstate == TCP_ESTABLISHED ||
+	       newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK || newstate == TCP_CLOSE;
+}
+
 static __always_inline int on_state(struct sock *sk, int oldstate, int newstate, const bool typed)
 {
-	bool begins = newstate == TCP_SYN_SENT ||
+	bool begins = newstate == TCP_SYN_SENT || (sn_detail && newstate == TCP_LISTEN) ||
 		      (newstate == TCP_ESTABLISHED && oldstate == TCP_SYN_RECV);
 	struct sn_tcp_sock *st;
-	struct tcp_sock *tp;
 	struct view v;
 	__u64 now;
+	int err;
 
-	if (!begins && newstate != TCP_ESTABLISHED && newstate != TCP_FIN_WAIT1 &&
-	    newstate != TCP_LAST_ACK && newstate != TCP_CLOSE)
+	if (!matters(newstate, begins) || !view_sock(&v, sk, typed))
 		return 0;
-	if (!view_sock(&v, sk, typed))
-		return 0;
-	tp = v.tp;
 	/* Both ends of a simultaneous open are clients, and get here after their own SYN. */
 	if (oldstate == TCP_SYN_RECV && begins) {
 		st = sock_state(sk, typed, false);
@@ -176,34 +344,26 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	st = sock_state(sk, typed, begins);
 	if (!st)
 		return 0;
-	if (begins) {
-		/* Sockets can be connected again, and their memory be used again. */
-		*st = zero_sock;
-		sock_identify(st, &v, newstate == TCP_SYN_SENT ? SN_TCP_CLIENT : SN_TCP_SERVER,
-			      typed);
-		st->tx_closed = true;
-	}
-	now = sn_detail ? bpf_ktime_get_boot_ns() : 0;
+	now = bpf_ktime_get_boot_ns();
+	err = typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err);
+	if (begins)
+		on_begin(st, &v, newstate, now, typed);
+	else
+		life_state(st, oldstate, now);
+	if (oldstate == TCP_ESTABLISHED)
+		st->closer = closer(newstate, err);
 	if (newstate == TCP_ESTABLISHED) {
 		sock_open(st, &v, typed);
-		life_established(st, typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
-	} else if (newstate == TCP_SYN_SENT) {
-		/* The call of connect(), so this is the owner; what comes of it, others may see. */
-		st->key.tgid = bpf_get_current_pid_tgid() >> 32;
-		st->began = now;
-		if (sn_detail)
-			sn_remember_process(st->key.tgid);
-	} else {
-		/* These two come of the owner's own call. */
-		if (!st->key.tgid && (newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK))
-			st->key.tgid = bpf_get_current_pid_tgid() >> 32;
-		/* Our FIN comes next and takes a sequence number; a reset moves them at will. */
-		flush_rest(st, &v);
-		st->tx_closed = true;
+		life_established(st, srtt(&v, typed), now);
+		pair_open(st, &v, typed);
+	} else if (newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK || newstate == TCP_CLOSE) {
+		on_closing(st, &v, newstate);
 	}
-	if (newstate == TCP_CLOSE)
-		life_closed(st, v.write_seq, typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err),
-			    typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
+	if (newstate == TCP_CLOSE) {
+		life_closed(st, &v, err, now, typed);
+		single_closed(st, &v, typed);
+		single_failed(st, &v, now, typed);
+	}
 	return 0;
 }
 
@@ -219,6 +379,8 @@ static __always_inline int on_destroy(struct sock *sk, const bool typed)
 	if (!st)
 		return 0;
 	flush_rest(st, &v);
+	if (st->ready)
+		on_done(st, &v, bpf_ktime_get_boot_ns(), typed);
 	if (sn_use_hash)
 		bpf_map_delete_elem(&sn_tcp_hash, &key);
 	return 0;
@@ -393,6 +555,51 @@ int BPF_PROG(sn_tcp_rst_out, struct sock *sk)
 	st = sock_state(sk, true, false);
 	if (st)
 		life_reset(st, true);
+	return 0;
+}
+
+/* Of a connection that does not stand yet: it belongs to who listens. */
+SEC("?tp_btf/tcp_retransmit_synack")
+int BPF_PROG(sn_tcp_synack, struct sock *sk, struct request_sock *req)
+{
+	struct sock_common *skc = &req->__req_common;
+	struct sn_tcp_sock *listener, st = {};
+
+	listener = sock_state(sk, true, false);
+	if (listener)
+		st.key.tgid = listener->key.tgid;
+	st.key.role = SN_TCP_SERVER;
+	st.key.port = skc->skc_num;
+	read_peer(&st, skc, skc->skc_family, true);
+	life_retransmitted(&st, 1, SN_TCP_SYN_ACK);
+	return 0;
+}
+
+/* ---- the sockets that are there, when somebody looks ---- */
+
+SEC("?iter/bpf_sk_storage_map")
+int sn_tcp_look(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sn_tcp_sock *st = ctx->value;
+	struct sn_tcp_connection c = {};
+	struct sock *sk = ctx->sk;
+	struct view v;
+
+	if (!sk || !st || !view_sock(&v, sk, true))
+		return 0;
+	c.type = SN_TCP_STILL_OPEN;
+	c.state = v.state;
+	c.snd_wnd = v.tp->snd_wnd;
+	c.stuck = v.write_seq != v.tp->snd_nxt;
+	c.sock = *st;
+	/* After its end it holds what was the last to be known. */
+	if (v.state != TCP_CLOSE) {
+		c.sock.srtt_us = v.tp->srtt_us;
+		c.sock.rtt_min_us = rtt_min(&v, true);
+		c.sock.retransmits = v.tp->total_retrans;
+	}
+	c.time_ns = bpf_ktime_get_boot_ns();
+	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 512);
 	__type(key, struct sn_tcp_key);
 	__type(value, struct sn_tcp_life);
 } sn_tcp_lives SEC(".maps");
@@ -74,9 +74,9 @@ static __always_inline void life_owned(struct sn_tcp_sock *st)
 
 static __always_inline void life_established(struct sn_tcp_sock *st, __u32 srtt_us, __u64 now)
 {
+	st->established = now;
 	if (!sn_detail)
 		return;
-	st->established = now;
 	if (st->key.role == SN_TCP_CLIENT && st->began)
 		life_handshake(st, now - st->began, SN_TCP_NO_ERROR);
 	else if (st->key.role == SN_TCP_SERVER)
@@ -87,7 +87,8 @@ static __always_inline void life_established(struct sn_tcp_sock *st, __u32 srtt_
 #define RTT_EVERY_NS 1000000000ULL
 
 /* In eighths of a microsecond; 0: the kernel has no measure yet. */
-static __always_inline void life_rtt(struct sn_tcp_sock *st, __u32 srtt_us, __u64 now)
+static __always_inline void life_rtt(struct sn_tcp_sock *st, __u32 srtt_us, __u32 rtt_min_us,
+				     __u64 now)
 {
 	struct sn_tcp_life *life;
 	bool overflow = false;
@@ -98,44 +99,99 @@ static __always_inline void life_rtt(struct sn_tcp_sock *st, __u32 srtt_us, __u6
 	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
 	if (life)
 		sn_hist_record(&life->rtt, (__u64)srtt_us * 125);
+	if (life && rtt_min_us != RTT_UNKNOWN)
+		sn_raise(&life->rtt_min_inv_ns, ~((__u64)rtt_min_us * 1000));
 	sn_count_recorded(life, overflow, 1);
 }
 
 static __always_inline void life_looked(struct sn_tcp_sock *st, const struct view *v, __u64 now,
 					const bool typed)
 {
-	struct tcp_sock *tp = v->tp;
-
 	if (sn_detail && now - st->rtt_seen >= RTT_EVERY_NS)
-		life_rtt(st, typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us), now);
+		life_rtt(st, srtt(v, typed), rtt_min(v, typed), now);
 }
 
-static __always_inline void life_closed(struct sn_tcp_sock *st, __u32 write_seq, int err,
-					__u32 srtt_us, __u64 now)
+/* Time in a state that is over. A server's first is nobody's until its owner uses it. */
+static __always_inline void life_state(struct sn_tcp_sock *st, __u32 oldstate, __u64 now)
+{
+	__u64 since = st->state_since;
+	struct sn_tcp_life *life;
+	bool overflow = false;
+
+	if (sn_detail && since && oldstate != TCP_LISTEN) {
+		life = life_series(st, SN_TCP_NO_ERROR, &overflow);
+		/* A bound that the verifier sees at the place where it counts. */
+		asm volatile("" : "+r"(oldstate));
+		if (life && oldstate < SN_TCP_STATES)
+			__sync_fetch_and_add(&life->state_ns[oldstate], now - since);
+	}
+	st->state_since = now;
+}
+
+static __always_inline void life_closed(struct sn_tcp_sock *st, const struct view *v, int err,
+					__u64 now, const bool typed)
+{
+	__u8 error = life_error(err);
+	struct sn_tcp_life *life;
+	bool overflow = false;
+
+	st->error = error;
+	if (!st->established) {
+		/* Without a local port there is not even a SYN, and no number for it. */
+		if (st->began && !err)
+			st->error = v->write_seq ? SN_TCP_CANCELLED : SN_TCP_OTHER;
+		if (st->began && sn_detail)
+			life_handshake(st, now - st->began, st->error);
+		return;
+	}
+	st->duration = now - st->established;
+	if (!sn_detail)
+		return;
+	life_owned(st);
+	life_rtt(st, srtt(v, typed), rtt_min(v, typed), now);
+	life = life_series(st, error | st->closer << SN_TCP_CLOSER_SHIFT, &overflow);
+	if (life)
+		sn_hist_record(&life->duration, st->duration);
+	sn_count_recorded(life, overflow, 1);
+}
+
+/* What a client's connection was good for, once nobody can use it any more. */
+static __always_inline void life_used(struct sn_tcp_sock *st)
 {
 	struct sn_tcp_life *life;
 	bool overflow = false;
 
-	if (!sn_detail)
+	if (!sn_detail || !st->established || st->key.role != SN_TCP_CLIENT)
 		return;
-	if (!st->established) {
-		/* Without a local port there is not even a SYN, and no number for it. */
-		if (st->began)
-			life_handshake(st, now - st->began,
-				       err	   ? life_error(err)
-				       : write_seq ? SN_TCP_CANCELLED
-						   : SN_TCP_OTHER);
-		st->began = 0;
+	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
+	if (life)
+		__sync_fetch_and_add(&life->use[!st->exchanges	     ? SN_TCP_UNUSED
+						: st->exchanges == 1 ? SN_TCP_USED_ONCE
+								     : SN_TCP_REUSED],
+				     1);
+}
+
+/*
+ * The window in one direction is used up: @shut says whether it is now. Counted when it was not at the
+ * last look.
+ */
+static __always_inline void life_window(struct sn_tcp_sock *st, __u8 by, bool shut)
+{
+	struct sn_tcp_life *life;
+	bool overflow = false;
+
+	if (!shut) {
+		st->flags &= ~by;
 		return;
 	}
-	life_owned(st);
-	life_rtt(st, srtt_us, now);
-	life = life_series(st, life_error(err), &overflow);
+	if (st->flags & by)
+		return;
+	st->flags |= by;
+	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
 	if (life)
-		sn_hist_record(&life->duration, now - st->established);
-	sn_count_recorded(life, overflow, 1);
-	st->established = 0;
-	st->began = 0;
+		__sync_fetch_and_add(by == SHUT_BY_US ? &life->window_shut_by_us
+						      : &life->window_shut_by_peer,
+				     1);
 }
 
 /* The kernel has counted the segments by now. */

@@ -20,36 +20,18 @@
  */
 const volatile bool sn_use_hash = false;
 
-/* Set before loading: whether the life of connections is of interest (tcp_life.bpf.h). */
+/* Set before loading: whether the life of connections (tcp_life.bpf.h) and where the time of exchanges
+ * goes (tcp_stage.bpf.h) are of interest. */
 const volatile bool sn_detail = false;
+
+/* Set before loading: what is told singly (tcp_single.bpf.h), and whether anything is at all. */
+const volatile bool sn_singles = false, sn_tell_exchanges = false, sn_tell_failures = false,
+		    sn_tell_ends = false;
 
 enum phase { IDLE, SENT, READ };
 
-/* What we remember of a socket. Written by its owner's calls and by the arrival of its segments. */
-struct sn_tcp_sock {
-	/* Two threads can use one socket at once, without a lock that holds for us: what decides is
-	 * read once, and a moment that lies behind another is not taken for one before it. */
-	__u64 sent;	    /* start of the last send */
-	__u64 arrived;	    /* of the oldest byte not yet read; 0: none is waiting */
-	__u64 arrived_last; /* of the newest segment */
-	__u64 request;	    /* arrival of the oldest byte of the run being read; 0: unknown */
-	__u64 read;	    /* first read of that run */
-	__u32 tx_seq;	    /* write_seq up to which sent bytes are in a series */
-	__u32 rx_seq;	    /* copied_seq that the last read left */
-	__u32 rx_pending;   /* bytes read and not yet in a series */
-	__u32 sends;	    /* of the run that is under way */
-	__u32 send_end;	    /* write_seq behind the last of them, where a hook can tell */
-	__u32 retransmits;  /* segments that are in a series already */
-	__u64 began;	    /* the SYN that we sent; 0: not seen */
-	__u64 established;  /* 0: not seen */
-	__u64 handshake;    /* of a server, until its owner is known; 0: none */
-	__u64 rtt_seen;	    /* when the round-trip time was last looked at */
-	__u8 phase;
-	__u8 tx_closed; /* write_seq counts no bytes: before the handshake, or our FIN is out */
-	__u8 ready;	/* key is filled in */
-	__u8 open;	/* sequence numbers are bytes */
-	struct sn_tcp_key key;
-};
+/* Flags of a socket: a window that is used up, a send that Nagle's algorithm holds back. */
+enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -144,6 +126,24 @@ static __always_inline __u32 bytes_waiting(const struct view *v)
 	return sn_seq_waiting(v->rcv_nxt, v->copied_seq, v->shutdown & RCV_SHUTDOWN);
 }
 
+/* The kernel's smoothed round-trip time in eighths of a microsecond; 0: none yet. */
+static __always_inline __u32 srtt(const struct view *v, const bool typed)
+{
+	struct tcp_sock *tp = v->tp;
+
+	return typed ? tp->srtt_us : BPF_CORE_READ(tp, srtt_us);
+}
+
+#define RTT_UNKNOWN (~0U)
+
+/* The least round trip of the last minutes in microseconds; RTT_UNKNOWN: none yet. */
+static __always_inline __u32 rtt_min(const struct view *v, const bool typed)
+{
+	struct tcp_sock *tp = v->tp;
+
+	return typed ? tp->rtt_min.s[0].v : BPF_CORE_READ(tp, rtt_min.s[0].v);
+}
+
 static __always_inline struct sn_tcp_sock *sock_state(struct sock *sk, const bool typed,
 						      bool create)
 {
@@ -182,6 +182,28 @@ static __always_inline void read_peer(struct sn_tcp_sock *st, struct sock_common
 	}
 }
 
+/* The address at our end. A client's is known when its connection stands, or has failed. */
+static __always_inline void read_local(struct sn_tcp_sock *st, const struct view *v,
+				       const bool typed)
+{
+	struct inet_sock *inet = (struct inet_sock *)v->sk;
+	struct sock_common *skc = &v->sk->__sk_common;
+	__u32 *local = (__u32 *)st->local;
+	struct tcp_sock *tp = v->tp;
+
+	st->local_port = bpf_ntohs(typed ? tp->inet_conn.icsk_inet.inet_sport
+					 : BPF_CORE_READ(inet, inet_sport));
+	if ((typed ? skc->skc_family : BPF_CORE_READ(skc, skc_family)) != AF_INET6) {
+		local[2] = bpf_htonl(0xffff);
+		local[3] = typed ? skc->skc_rcv_saddr : BPF_CORE_READ(skc, skc_rcv_saddr);
+	} else if (typed) {
+		for (int i = 0; i < 4; i++)
+			local[i] = skc->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+	} else {
+		BPF_CORE_READ_INTO((struct in6_addr *)local, skc, skc_v6_rcv_saddr);
+	}
+}
+
 /*
  * Fills in who talks to whom. @role is known when we saw the handshake; a socket that is older than
  * sonde is a server's if its local port had a listener when sonde started.
@@ -210,6 +232,7 @@ static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct v
 	read_peer(st, skc, family, typed);
 	st->key.port = role == SN_TCP_CLIENT ? bpf_ntohs(port) : listen.port;
 	st->key.role = role;
+	st->peer_port = bpf_ntohs(port);
 	st->ready = true;
 }
 
@@ -219,9 +242,10 @@ static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view 
 {
 	struct tcp_sock *tp = v->tp;
 
-	if (sn_detail)
+	if (sn_detail || sn_singles) {
 		st->retransmits = typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
-
+		read_local(st, v, typed);
+	}
 	st->tx_seq = v->write_seq;
 	st->rx_seq = bytes_copied(v);
 	st->tx_closed = false;
@@ -274,32 +298,94 @@ static __always_inline void flush_bytes(struct sn_tcp_sock *st, struct sn_tcp_va
 	if (tx > 0) {
 		__sync_fetch_and_add(&st->tx_seq, tx);
 		__sync_fetch_and_add(&value->tx_bytes, (__u64)tx);
+		if (sn_singles)
+			__sync_fetch_and_add(&st->tx_bytes, (__u64)tx);
 	}
 	if (rx) {
 		__sync_fetch_and_add(&st->rx_pending, -rx);
 		__sync_fetch_and_add(&value->rx_bytes, (__u64)rx);
+		if (sn_singles)
+			__sync_fetch_and_add(&st->rx_bytes, (__u64)rx);
 	}
 }
 
-/* From one moment to another, if that is how they lie; what the caller read of them is one copy. */
-struct span {
-	__u64 ns;
-	bool valid;
+/*
+ * From one moment to another in nanoseconds, if that is how they lie, else SN_TCP_NO_TIME; what the
+ * caller read of them is one copy.
+ */
+static __always_inline __u64 span(__u64 from, __u64 to)
+{
+	return from && to >= from ? to - from : SN_TCP_NO_TIME;
+}
+
+/* 1 if @ns is a time, else 0; without a branch, at which the verifier would go on twice. */
+static __always_inline __u64 given(__u64 ns)
+{
+	__u64 y = ns + 1, z = -y;
+
+	asm volatile("" : "+r"(z));
+	return (y | z) >> 63;
+}
+
+/*
+ * What becomes known of an exchange on its way into the series. It is put down in memory because the
+ * verifier, which follows every path with all that it knows, then knows nothing, and paths meet again.
+ */
+struct known {
+	__u64 exchange, wait, total, network, remote, application, idle;
+	__u64 ambiguous; /* a bit for each enum sn_tcp_ambiguity that is true of it */
+	__u64 method;	 /* enum sn_tcp_method */
+	__u64 nagle;
 };
 
-static __always_inline struct span span(__u64 from, __u64 to)
+/* One for each hook that has exchanges: a program never interrupts itself on its CPU. */
+enum { KNOWN_READ, KNOWN_SEND, KNOWN_MAX };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KNOWN_MAX);
+	__type(key, __u32);
+	__type(value, struct known);
+} sn_tcp_known SEC(".maps");
+
+static __always_inline void count_ambiguous(struct sn_tcp_value *value, __u32 ambiguous)
 {
-	return (struct span){ .ns = to - from, .valid = from && to >= from };
+#pragma unroll
+	for (int i = 0; i < SN_TCP_AMBIGUITY_MAX; i++)
+		if (ambiguous & (1U << i))
+			__sync_fetch_and_add(&value->ambiguous[i], 1);
+}
+
+/* Adds an exchange to what its socket came to. Squares are of rounded figures, which leaves their
+ * variance where it is, and in two sums, so that neither flows over. */
+static __always_inline void account(struct sn_tcp_sock *st, __u64 ns)
+{
+	__u64 fine = (ns + (1 << 7)) >> 8, coarse = (ns + (1 << 15)) >> 16;
+	__u32 slot = ns <= 1000000     ? 0
+		     : ns <= 5000000   ? 1
+		     : ns <= 10000000  ? 2
+		     : ns <= 50000000  ? 3
+		     : ns <= 100000000 ? 4
+				       : 5;
+
+	__sync_fetch_and_add(&st->sum_ns, ns);
+	if (ns >> 33)
+		__sync_fetch_and_add(&st->sum_sq_long, coarse * coarse);
+	else
+		__sync_fetch_and_add(&st->sum_sq, fine * fine);
+	__sync_fetch_and_add(&st->bucket[slot], 1);
+	sn_raise(&st->max_ns, ns);
+	sn_raise(&st->min_inv_ns, ~ns);
 }
 
 /*
  * Records what is known of an exchange in one visit to its series: its duration, and the wait of its
- * bytes in the receive queue.
+ * bytes in the receive queue. @ambiguous has a bit for each enum sn_tcp_ambiguity that is true of it.
  */
-static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, struct span exchange,
-				   struct span wait)
+static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, __u64 exchange,
+				   __u64 wait, __u32 ambiguous)
 {
-	__u64 n = exchange.valid + wait.valid;
+	__u64 n = given(exchange) + given(wait);
 	struct sn_tcp_value *value;
 	bool overflow = false;
 
@@ -308,12 +394,17 @@ static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, stru
 	value = sock_series(st, &overflow);
 	if (value) {
 		flush_bytes(st, value, write_seq);
-		if (exchange.valid)
-			sn_hist_record(&value->exchange, exchange.ns);
-		if (exchange.valid && st->key.role == SN_TCP_CLIENT && st->sends > 1)
-			__sync_fetch_and_add(&value->ambiguous, 1);
-		if (wait.valid)
-			sn_hist_record(&value->receive_queue, wait.ns);
+		if (exchange != SN_TCP_NO_TIME)
+			sn_hist_record(&value->exchange, exchange);
+		if (ambiguous)
+			count_ambiguous(value, ambiguous);
+		if (wait != SN_TCP_NO_TIME)
+			sn_hist_record(&value->receive_queue, wait);
+	}
+	if (exchange != SN_TCP_NO_TIME) {
+		st->exchanges++;
+		if (sn_singles)
+			account(st, exchange);
 	}
 	sn_count_recorded(value, overflow, n);
 }
@@ -327,4 +418,17 @@ static __always_inline void record_bytes(struct sn_tcp_sock *st, __u32 write_seq
 	value = sock_series(st, &overflow);
 	if (value)
 		flush_bytes(st, value, write_seq);
+}
+
+/* Bytes that came unasked, after a pause. */
+static __always_inline void record_push(struct sn_tcp_sock *st, __u32 write_seq)
+{
+	struct sn_tcp_value *value;
+	bool overflow = false;
+
+	value = sock_series(st, &overflow);
+	if (!value)
+		return;
+	flush_bytes(st, value, write_seq);
+	__sync_fetch_and_add(&value->ambiguous[SN_TCP_PUSH], 1);
 }

@@ -9,6 +9,7 @@
 
 static const char *const kinds[] = {
 	[METRIC_COUNTER] = "counter",
+	[METRIC_TIME] = "counter",
 	[METRIC_GAUGE] = "gauge",
 	[METRIC_HISTOGRAM] = "histogram",
 };

@@ -110,6 +110,10 @@ static json_t *series(const struct metric *m, const struct snap_series *s)
 	case METRIC_COUNTER:
 		bad |= json_object_set_new(o, "value", json_integer((json_int_t)s->counter));
 		break;
+	case METRIC_TIME:
+		bad |= json_object_set_new(o, "value",
+					   json_real((double)s->counter / NSEC_PER_SEC));
+		break;
 	case METRIC_GAUGE:
 		bad |= json_object_set_new(o, "value", number(s->gauge));
 		break;
@@ -128,6 +132,7 @@ static json_t *metric(const struct snap_metric *m)
 {
 	static const char *const kinds[] = {
 		[METRIC_COUNTER] = "counter",
+		[METRIC_TIME] = "counter",
 		[METRIC_GAUGE] = "gauge",
 		[METRIC_HISTOGRAM] = "histogram",
 	};

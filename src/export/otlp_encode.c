@@ -180,6 +180,11 @@ static pb_number *number_point(struct encoder *e, const struct snap_metric *m,
 		p->start_time_unix_nano = s->start_ns + e->start_offset_ns;
 		p->value_case = OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_INT;
 		p->as_int = (int64_t)s->counter;
+	} else if (m->metric->kind == METRIC_TIME) {
+		p->start_time_unix_nano = s->start_ns + e->start_offset_ns;
+		p->value_case =
+			OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
+		p->as_double = (double)s->counter / 1e9;
 	} else {
 		p->value_case =
 			OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
@@ -302,6 +307,7 @@ static pb_metric *metric(struct encoder *e, const struct snap_metric *m, size_t 
 	pb->description = BORROW(m->metric->description);
 	switch (m->metric->kind) {
 	case METRIC_COUNTER:
+	case METRIC_TIME:
 		r = set_sum(e, pb, list, n);
 		break;
 	case METRIC_GAUGE:

@@ -117,7 +117,7 @@ static void put_metric_name(struct strbuf *name, const struct metric *m)
 	}
 	if (m->kind == METRIC_GAUGE && !strcmp(m->unit, "1"))
 		put_suffix(name, "_ratio");
-	if (m->kind == METRIC_COUNTER)
+	if (m->kind == METRIC_COUNTER || m->kind == METRIC_TIME)
 		put_suffix(name, "_total");
 }
 
@@ -193,6 +193,7 @@ static void put_metric(struct encoder *e, const struct snap_metric *m)
 {
 	static const char *const types[] = {
 		[METRIC_COUNTER] = "counter",
+		[METRIC_TIME] = "counter",
 		[METRIC_GAUGE] = "gauge",
 		[METRIC_HISTOGRAM] = "histogram",
 	};
@@ -211,6 +212,8 @@ static void put_metric(struct encoder *e, const struct snap_metric *m)
 		put_sample(e, "", NULL);
 		if (m->metric->kind == METRIC_COUNTER)
 			put_u64(e->out, m->series[i].counter);
+		else if (m->metric->kind == METRIC_TIME)
+			put_double(e->out, (double)m->series[i].counter / 1e9);
 		else
 			put_double(e->out, m->series[i].gauge);
 		strbuf_putc(e->out, '\n');

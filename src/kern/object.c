@@ -203,7 +203,10 @@ uint64_t kern_object_misses(const struct kern_object *o)
 
 int kern_object_map(const struct kern_object *o, const char *name)
 {
-	return bpf_object__find_map_fd_by_name(o->base, name);
+	const struct bpf_map *m = bpf_object__find_map_by_name(o->base, name);
+
+	/* Of one that was omitted libbpf keeps the descriptor of something else. */
+	return m && bpf_map__autocreate(m) ? bpf_map__fd(m) : -ENOENT;
 }
 
 /* Makes the maps of @instance stand for those of @o that exist; the others are left out of it. */

@@ -11,6 +11,7 @@
  */
 enum metric_kind {
 	METRIC_COUNTER,	  /* monotonic sum */
+	METRIC_TIME,	  /* monotonic sum of time, kept in nanoseconds, shown in seconds */
 	METRIC_GAUGE,	  /* last value */
 	METRIC_HISTOGRAM, /* durations in seconds, model/hist.h */
 };

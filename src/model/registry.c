@@ -27,6 +27,7 @@ struct series {
 	struct attr attrs[MAX_ATTRS];
 	size_t n_attrs;
 	size_t key_len;
+	bool is_set; /* of a gauge */
 	char *key;
 	union {
 		uint64_t counter;
@@ -264,6 +265,13 @@ void series_add(struct series *s, uint64_t delta)
 void series_set(struct series *s, double value)
 {
 	s->gauge = value;
+	s->is_set = true;
+}
+
+void series_lower(struct series *s, double value)
+{
+	if (!s->is_set || value < s->gauge)
+		series_set(s, value);
 }
 
 /* Never backwards, also where several totals meet in the overflow series. */
@@ -347,6 +355,7 @@ static void copy_series(struct layout *l, const struct series *s, uint64_t start
 	l->attrs += s->n_attrs;
 	switch (s->metric->kind) {
 	case METRIC_COUNTER:
+	case METRIC_TIME:
 		copy->counter = s->counter;
 		break;
 	case METRIC_GAUGE:

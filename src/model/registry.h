@@ -26,8 +26,9 @@ int registry_register(struct registry *r, const struct metric *table);
 struct series *registry_series(struct registry *r, const struct metric *m, const char *service,
 			       const struct attr *attrs, size_t n_attrs);
 
-void series_add(struct series *s, uint64_t delta);	 /* METRIC_COUNTER */
-void series_set(struct series *s, double value);	 /* METRIC_GAUGE */
+void series_add(struct series *s, uint64_t delta); /* METRIC_COUNTER, METRIC_TIME */
+void series_set(struct series *s, double value);   /* METRIC_GAUGE */
+void series_lower(struct series *s, double value); /* METRIC_GAUGE: unless it is less already */
 void series_set_total(struct series *s, uint64_t total); /* METRIC_COUNTER kept elsewhere */
 uint64_t series_add_hist(struct series *s, const struct sn_hist *before,
 			 const struct sn_hist *now); /* METRIC_HISTOGRAM; see hist.h */

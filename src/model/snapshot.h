@@ -15,7 +15,7 @@ struct snap_series {
 	size_t n_attrs;		  /* an overflow series has one: otel.metric.overflow=true */
 	uint64_t start_ns;	  /* boot time from which counters and histograms accumulate */
 	union {
-		uint64_t counter;	 /* METRIC_COUNTER */
+		uint64_t counter;	 /* METRIC_COUNTER; METRIC_TIME, in nanoseconds */
 		double gauge;		 /* METRIC_GAUGE */
 		const struct hist *hist; /* METRIC_HISTOGRAM */
 	};

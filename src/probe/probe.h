@@ -19,9 +19,9 @@
  */
 
 /* Series that a probe keeps handles of, for each key of its map. */
-#define PROBE_MAX_SERIES 9
+#define PROBE_MAX_SERIES 32
 
-#define PROBE_MAX_TABLES 2
+#define PROBE_MAX_TABLES 3
 
 /* One key of a probe's series map, as user space knows it. */
 struct probe_entry {
@@ -94,7 +94,15 @@ struct probe {
 	bool (*accept)(const struct kern_hook_state *states, int attempt);
 	/* The map that single events come through, and what takes one of them. */
 	const char *ring;
-	void (*single)(const struct probe_env *env, const void *data, size_t size);
+	void (*single)(const struct probe_env *env, struct kern_object *o, const void *data,
+		       size_t size);
+	/*
+	 * Every five seconds, and once more when the hooks are off (@last): what has to be looked at
+	 * to be known. @state is the probe's own, NULL at first; forget() frees it.
+	 */
+	int (*look)(struct kern_object *o, const struct probe_env *env, void **state, bool last,
+		    struct err *e);
+	void (*forget)(void *state);
 	/* Every ten seconds: ages out what never ended; the number of such. */
 	uint64_t (*sweep)(struct kern_object *o, const struct probe_env *env, uint64_t now_ns);
 };

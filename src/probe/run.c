@@ -14,6 +14,7 @@
 #include "probe/keyed.h"
 
 #define SWEEP_NS (10 * NSEC_PER_SEC)
+#define LOOK_NS	 (5 * NSEC_PER_SEC)
 
 static const char *const event_attrs[] = { "sonde.probe", "sonde.event.fate", NULL };
 static const char *const missed_attrs[] = { "sonde.probe", "sonde.event.reason", NULL };
@@ -57,7 +58,9 @@ struct probe_run {
 	struct keyed *tables[PROBE_MAX_TABLES];
 	struct kern_ring *ring; /* of single events; NULL: none are wanted */
 	struct probe_account account;
-	uint64_t swept_ns;
+	uint64_t swept_ns, looked_ns;
+	bool detached, looked_last;
+	void *looking; /* the state of probe->look() */
 	int stats_fd;
 	struct series *fate_series[ARRAY_SIZE(fates)];
 	struct series *aggregated_series, *shipped_series, *unfinished_series, *skipped_series,
@@ -90,7 +93,7 @@ static void take_single(const void *data, size_t size, void *arg)
 	struct probe_run *r = arg;
 
 	r->account.shipped++;
-	r->probe->single(r->env, data, size);
+	r->probe->single(r->env, r->object, data, size);
 }
 
 static int open_ring(struct probe_run *r, struct err *e)
@@ -281,6 +284,16 @@ void probe_run_drain(struct probe_run *r)
 		kern_ring_drain(r->ring);
 }
 
+/* A figure that cannot be looked at is missing, and said to be; the others are none the worse. */
+static int look(struct probe_run *r, uint64_t now_ns, struct err *e)
+{
+	if (!r->probe->look || r->looked_last || (!r->detached && now_ns - r->looked_ns < LOOK_NS))
+		return 0;
+	r->looked_ns = now_ns;
+	r->looked_last = r->detached;
+	return r->probe->look(r->object, r->env, &r->looking, r->detached, e);
+}
+
 int probe_run_collect(struct probe_run *r, struct err *e)
 {
 	struct probe_account *a = &r->account;
@@ -310,7 +323,7 @@ int probe_run_collect(struct probe_run *r, struct err *e)
 	if (sweeps)
 		r->swept_ns = now_ns;
 	publish_account(r);
-	return 0;
+	return look(r, now_ns, e);
 }
 
 const struct probe_account *probe_run_account(const struct probe_run *r)
@@ -321,6 +334,7 @@ const struct probe_account *probe_run_account(const struct probe_run *r)
 void probe_run_detach(struct probe_run *r)
 {
 	kern_hooks_detach(r->states, r->n_hooks);
+	r->detached = true;
 }
 
 void probe_run_close(struct probe_run *r)
@@ -330,6 +344,8 @@ void probe_run_close(struct probe_run *r)
 	if (r->states)
 		probe_run_detach(r);
 	close_tables(r);
+	if (r->looking)
+		r->probe->forget(r->looking);
 	kern_object_close(r->object);
 	free(r->states);
 	free(r);

@@ -1,71 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "kern/features.h"
 #include "kern/map.h"
 #include "probe/probe.h"
 #include "probe/tcp_series.h"
+#include "probe/tcp_singles.h"
 #include "world/listeners.h"
 
 KERN_IMAGE_DECLARE(tcp);
-
-static const char *const exchange_attrs[] = { "network.peer.address", "server.port", NULL };
-static const char *const stage_attrs[] = { "network.peer.address", "server.port", "tcp.stage",
-					   NULL };
-static const char *const io_attrs[] = { "network.peer.address", "server.port", "tcp.role",
-					"network.io.direction", NULL };
-
-static const char *const handshake_attrs[] = { "network.peer.address", "server.port",
-					       "network.tcp.handshake.role", "error.type", NULL };
-static const char *const connection_attrs[] = { "network.peer.address", "server.port", "tcp.role",
-						"error.type", NULL };
-static const char *const retransmit_attrs[] = { "network.peer.address", "server.port", "tcp.role",
-						"network.tcp.retransmit.type", NULL };
-
-const struct metric tcp_metrics[] = {
-	[CLIENT_EXCHANGE] = { "tcp.client.exchange.duration", "s", METRIC_HISTOGRAM,
-			      "Time from the last send of a request to the first byte read of the "
-			      "response.",
-			      exchange_attrs },
-	[SERVER_EXCHANGE] = { "tcp.server.exchange.duration", "s", METRIC_HISTOGRAM,
-			      "Time from the arrival of the first byte of a request to the first "
-			      "send of the response.",
-			      exchange_attrs },
-	[CLIENT_STAGE] = { "tcp.client.exchange.stage.duration", "s", METRIC_HISTOGRAM,
-			   "Part of a client's exchanges: receive_queue is the time from the "
-			   "arrival of a response to its first read.",
-			   stage_attrs },
-	[SERVER_STAGE] = { "tcp.server.exchange.stage.duration", "s", METRIC_HISTOGRAM,
-			   "Part of a server's exchanges: receive_queue is the time from the "
-			   "arrival of a request to its first read.",
-			   stage_attrs },
-	[IO] = { "tcp.io", "By", METRIC_COUNTER, "Bytes that the owner of a socket sent or read.",
-		 io_attrs },
-	[AMBIGUOUS] = { "tcp.exchange.ambiguous", "{exchange}", METRIC_COUNTER,
-			"Exchanges of a client that had several sends, of which the last counts as "
-			"their "
-			"beginning.",
-			exchange_attrs },
-	[HANDSHAKE] = { "system.network.tcp.handshake.duration", "s", METRIC_HISTOGRAM,
-			"Time to make a connection, or until that failed: for a client from its "
-			"SYN, for "
-			"a server from its SYN-ACK.",
-			handshake_attrs },
-	[CONNECTION] = { "system.network.tcp.connection.duration", "s", METRIC_HISTOGRAM,
-			 "Time that connections stood which have ended.", connection_attrs },
-	[RTT] = { "system.network.tcp.rtt", "s", METRIC_HISTOGRAM,
-		  "Smoothed round-trip time, at most once a second for each connection that is "
-		  "used, and "
-		  "at its end.",
-		  connection_attrs },
-	[RETRANSMITS] = { "system.network.tcp.retransmits", "{segment}", METRIC_COUNTER,
-			  "Segments that were sent again.", retransmit_attrs },
-	[RESETS] = { "system.network.tcp.resets", "{reset}", METRIC_COUNTER,
-		     "Resets that connections sent or received.", io_attrs },
-	{},
-};
 
 /* Best first. The first two tracepoints are the same everywhere. */
 static const struct kern_hook hooks[] = {
@@ -87,9 +31,10 @@ static const struct kern_hook hooks[] = {
 	{ "retransmit", KERN_TIER_BTF, "sn_tcp_retrans", "tcp_retransmit_skb" },
 	{ "reset in", KERN_TIER_BTF, "sn_tcp_rst_in", "tcp_receive_reset" },
 	{ "reset out", KERN_TIER_BTF, "sn_tcp_rst_out", "tcp_send_reset" },
+	{ "syn-ack", KERN_TIER_BTF, "sn_tcp_synack", "tcp_retransmit_synack" },
 };
 
-#define N_DETAIL_HOOKS 3
+#define N_DETAIL_HOOKS 4
 
 static const struct sn_tcp_key overflow_keys[] = {
 	{ .role = SN_TCP_CLIENT },
@@ -106,17 +51,50 @@ static bool any_untyped(const struct kern_hook_state *states)
 	return false;
 }
 
+/* Programs name all maps, used or not. */
+static void size_maps(struct kern_object *o, const struct probe_env *env)
+{
+	if (!env->detail) {
+		kern_object_resize(o, "sn_tcp_lives", 1);
+		kern_object_resize(o, "sn_tcp_stages", 1);
+		kern_object_resize(o, "sn_tcp_pairs", 1);
+	}
+	if (!probe_wants_singles(env))
+		kern_object_resize(o, "sn_tcp_singles", (uint32_t)sysconf(_SC_PAGESIZE));
+}
+
+static int set_wishes(struct kern_object *o, const struct probe_env *env, struct err *e)
+{
+	const struct probe_singles *singles = &env->singles;
+	bool sink = singles->sink.take;
+	const struct {
+		const char *variable;
+		bool value;
+	} wishes[] = {
+		{ "sn_detail", env->detail },
+		{ "sn_singles", probe_wants_singles(env) },
+		{ "sn_tell_exchanges", sink && singles->exchanges },
+		{ "sn_tell_failures", sink && singles->failures },
+		{ "sn_tell_ends", env->connections || (sink && singles->ends) },
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(wishes); i++)
+		r = kern_object_set(o, wishes[i].variable, &wishes[i].value, sizeof(bool), e);
+	return r ? r
+		 : kern_object_set(o, "sn_slower_than_ns", &singles->slower_than_ns,
+				   sizeof(singles->slower_than_ns), e);
+}
+
 /* State can be in the sockets unless a hook gets its socket without a type: it may not look there. */
 static int configure(struct kern_object *o, const struct probe_env *env, int attempt, struct err *e)
 {
-	int r;
 	bool use_hash = attempt > 0 || env->tier == KERN_TIER_KPROBE || !kern_has(KERN_SK_STORAGE);
+	int r;
 
 	kern_object_omit(o, use_hash ? "sn_tcp_storage" : "sn_tcp_hash");
-	/* Programs name the map, used or not. */
-	if (!env->detail)
-		kern_object_resize(o, "sn_tcp_lives", 1);
-	r = kern_object_set(o, "sn_detail", &env->detail, sizeof(env->detail), e);
+	size_maps(o, env);
+	r = set_wishes(o, env, e);
 	return r ? r : kern_object_set(o, "sn_use_hash", &use_hash, sizeof(use_hash), e);
 }
 
@@ -153,43 +131,38 @@ static void add_bytes(struct registry *r, struct probe_entry *en, int slot, cons
 {
 	const struct sn_tcp_key *key = en->key;
 	const struct attr more[] = {
-		ATTR_STR("tcp.role", key->role == SN_TCP_SERVER ? "server" : "client"),
+		ATTR_STR("tcp.role", tcp_role(key->role)),
 		ATTR_STR("network.io.direction", direction),
 	};
 
-	if (n)
-		series_add(tcp_series(r, en, slot, &tcp_metrics[IO], more, ARRAY_SIZE(more)), n);
-}
-
-static bool changed(const struct sn_hist *before, const struct sn_hist *now)
-{
-	return memcmp(before, now, sizeof(*now)) != 0;
+	tcp_add_count(r, en, slot, &tcp_metrics[IO], more, ARRAY_SIZE(more), n);
 }
 
 static uint64_t add(struct registry *r, struct probe_entry *en, const void *before, const void *now)
 {
+	static const char *const ambiguities[SN_TCP_AMBIGUITY_MAX] = {
+		[SN_TCP_SEVERAL_SENDS] = "several_sends", [SN_TCP_SERVER_FIRST] = "server_first",
+		[SN_TCP_HALF_CLOSE] = "half_close",	  [SN_TCP_PUSH] = "push",
+		[SN_TCP_LONG_WAIT] = "long_wait",
+	};
 	static const struct attr queue = ATTR_STR("tcp.stage", "receive_queue");
 	const struct sn_tcp_key *key = en->key;
 	const struct sn_tcp_value *b = before, *n = now;
 	bool server = key->role == SN_TCP_SERVER;
-	uint64_t events = 0;
-	struct series *s;
+	uint64_t events;
 
-	if (changed(&b->exchange, &n->exchange)) {
-		s = tcp_series(r, en, 0, &tcp_metrics[server ? SERVER_EXCHANGE : CLIENT_EXCHANGE],
-			       NULL, 0);
-		events += series_add_hist(s, &b->exchange, &n->exchange);
-	}
-	if (changed(&b->receive_queue, &n->receive_queue)) {
-		s = tcp_series(r, en, 1, &tcp_metrics[server ? SERVER_STAGE : CLIENT_STAGE], &queue,
-			       1);
-		events += series_add_hist(s, &b->receive_queue, &n->receive_queue);
-	}
+	events = tcp_add_hist(r, en, 0, &tcp_metrics[server ? SERVER_EXCHANGE : CLIENT_EXCHANGE],
+			      NULL, 0, &b->exchange, &n->exchange);
+	events += tcp_add_hist(r, en, 1, &tcp_metrics[server ? SERVER_STAGE : CLIENT_STAGE], &queue,
+			       1, &b->receive_queue, &n->receive_queue);
 	add_bytes(r, en, 2, "transmit", n->tx_bytes - b->tx_bytes);
 	add_bytes(r, en, 3, "receive", n->rx_bytes - b->rx_bytes);
-	if (n->ambiguous != b->ambiguous)
-		series_add(tcp_series(r, en, 4, &tcp_metrics[AMBIGUOUS], NULL, 0),
-			   n->ambiguous - b->ambiguous);
+	for (int i = 0; i < SN_TCP_AMBIGUITY_MAX; i++) {
+		const struct attr kind = ATTR_STR("tcp.exchange.ambiguity", ambiguities[i]);
+
+		tcp_add_count(r, en, 4 + i, &tcp_metrics[AMBIGUOUS], &kind, 1,
+			      n->ambiguous[i] - b->ambiguous[i]);
+	}
 	return events;
 }
 
@@ -219,7 +192,21 @@ const struct probe probe_tcp = {
 			    .tgid = key_tgid,
 			    .add = tcp_life_add,
 			    .detail = true,
+		    },
+		    {
+			    .map = "sn_tcp_stages",
+			    .key_size = sizeof(struct sn_tcp_key),
+			    .value_size = sizeof(struct sn_tcp_stages),
+			    .overflow_keys = overflow_keys,
+			    .n_overflow_keys = ARRAY_SIZE(overflow_keys),
+			    .tgid = key_tgid,
+			    .add = tcp_stages_add,
+			    .detail = true,
 		    } },
+	.ring = "sn_tcp_singles",
+	.single = tcp_single,
+	.look = tcp_look,
+	.forget = tcp_forget,
 	.configure = configure,
 	.prefill = prefill,
 	.accept = accept_hooks,

@@ -65,12 +65,21 @@ static bool hook_of(const struct bpf_program *p, struct kern_hook *ret)
 	return false;
 }
 
-/* As its probe would open it for a hook of that tier. */
+static void take_nothing(const struct event *ev, void *arg)
+{
+}
+
+/* As its probe would open it for a hook of that tier, with everything that can be asked of it. */
 static int open_object(const struct kern_image *image, enum kern_tier tier,
 		       struct kern_object **ret, struct err *e)
 {
 	const struct probe *probe = probe_find(image->name);
-	const struct probe_env env = { .proc = "/proc", .tier = tier };
+	const struct probe_env env = {
+		.proc = "/proc",
+		.tier = tier,
+		.detail = true,
+		.singles = { true, true, true, .sink.take = take_nothing },
+	};
 	bool untyped = tier == KERN_TIER_KPROBE || tier == KERN_TIER_RAW;
 	int r = kern_object_open(image, ret, e);
 

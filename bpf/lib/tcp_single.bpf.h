@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#pragma once
+
+/* What is told singly: exchanges as they end, connections that came to nothing or are over. */
+#include "lib/tcp_stage.bpf.h"
+
+/* Set before loading: exchanges that were faster are in the series alone. */
+const volatile __u64 sn_slower_than_ns = 0;
+
+#define SINGLES_BYTES (1024 * 1024)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SINGLES_BYTES);
+} sn_tcp_singles SEC(".maps");
+
+/* User space looks fifty times a second; it is woken only when that will not do. */
+static __always_inline __u64 wakeup(void)
+{
+	return bpf_ringbuf_query(&sn_tcp_singles, BPF_RB_AVAIL_DATA) > SINGLES_BYTES / 2
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void *single_reserve(__u64 size)
+{
+	void *room = bpf_ringbuf_reserve(&sn_tcp_singles, size, 0);
+
+	sn_count(SN_STAT_PRODUCED);
+	if (!room)
+		sn_count(SN_STAT_DROP_RING_FULL);
+	return room;
+}
+
+static __always_inline void single_submit(void *room)
+{
+	bpf_ringbuf_submit(room, wakeup());
+	sn_count(SN_STAT_SHIPPED);
+}
+
+static __always_inline struct sn_tcp_single *single_new(const struct sn_tcp_sock *st,
+							const struct view *v, __u32 type, __u64 now,
+							__u64 ns, const bool typed)
+{
+	struct sn_tcp_single *e = single_reserve(sizeof(*e));
+	__u32 least;
+
+	if (!e)
+		return NULL;
+	least = rtt_min(v, typed);
+	e->type = type;
+	e->time_ns = now;
+	e->duration_ns = ns;
+	e->srtt_us = srtt(v, typed);
+	e->rtt_min_us = least == RTT_UNKNOWN ? 0 : least;
+	e->local_port = st->local_port;
+	e->peer_port = st->peer_port;
+	__builtin_memcpy(e->local, st->local, sizeof(e->local));
+	e->key = st->key;
+	return e;
+}
+
+/* In the call of its owner. */
+static __always_inline void single_exchange(const struct sn_tcp_sock *st, const struct view *v,
+					    volatile struct known *k, __u64 now, const bool typed)
+{
+	__u64 exchange = k->exchange;
+	struct sn_tcp_single *e;
+
+	if (!sn_tell_exchanges || exchange == SN_TCP_NO_TIME || exchange < sn_slower_than_ns)
+		return;
+	e = single_new(st, v, SN_TCP_EXCHANGE, now, exchange, typed);
+	if (!e)
+		return;
+	e->key.error = k->method;
+	e->wait_ns = k->wait;
+	e->total_ns = k->total;
+	e->network_ns = k->network;
+	e->remote_ns = k->remote;
+	e->application_ns = k->application;
+	e->sends = st->sends;
+	e->request_bytes =
+		st->key.role == SN_TCP_CLIENT ? v->write_seq - st->run_tx : st->rx_seq - st->run_rx;
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	single_submit(e);
+}
+
+/* What only the open socket knows. */
+static __always_inline void single_closed(struct sn_tcp_sock *st, const struct view *v,
+					  const bool typed)
+{
+	struct tcp_sock *tp = v->tp;
+
+	if (!sn_singles)
+		return;
+	st->srtt_us = srtt(v, typed);
+	st->rtt_min_us = rtt_min(v, typed);
+	st->retransmits = typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
+	if (!st->local_port)
+		read_local(st, v, typed);
+}
+
+/* A connection came to nothing; in whoever's call, or in none. */
+static __always_inline void single_failed(const struct sn_tcp_sock *st, const struct view *v,
+					  __u64 now, const bool typed)
+{
+	struct sn_tcp_single *e;
+
+	if (!sn_tell_failures || !st->began || st->established)
+		return;
+	e = single_new(st, v, SN_TCP_FAILED, now, now - st->began, typed);
+	if (!e)
+		return;
+	e->key.error = st->error;
+	e->wait_ns = e->total_ns = e->network_ns = e->remote_ns = e->application_ns =
+		SN_TCP_NO_TIME;
+	e->sends = e->request_bytes = 0;
+	__builtin_memset(e->comm, 0, sizeof(e->comm));
+	single_submit(e);
+}
+
+/* A socket is done with, or begins anew. */
+static __always_inline void single_ended(const struct sn_tcp_sock *st, __u64 now)
+{
+	struct sn_tcp_connection *e;
+
+	if (!sn_tell_ends || (!st->established && !st->exchanges && !st->open))
+		return;
+	e = single_reserve(sizeof(*e));
+	if (!e)
+		return;
+	e->type = SN_TCP_ENDED;
+	e->snd_wnd = 0;
+	e->time_ns = now;
+	e->state = TCP_CLOSE;
+	e->stuck = 0;
+	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	e->sock = *st;
+	single_submit(e);
+}

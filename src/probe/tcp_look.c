@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The sockets that are there: how many of each kind, and, at the end, what each came to. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "kern/iter.h"
+#include "kern/map.h"
+#include "probe/tcp_series.h"
+#include "probe/tcp_singles.h"
+
+/* How many sockets a series was last seen to have. */
+struct level {
+	struct series *series;
+	uint64_t n;
+	UT_hash_handle hh;
+};
+
+struct looking {
+	struct kern_iter *iter; /* NULL where state is in a hash */
+	struct level *levels;
+};
+
+struct look {
+	const struct probe_env *env;
+	struct kern_object *object;
+	struct looking *looking;
+	bool last;
+};
+
+static int open_iter(struct looking *l, struct kern_object *o, struct err *e)
+{
+	struct kern_program *p;
+	int fd = kern_object_map(o, "sn_tcp_storage"), r;
+
+	if (fd < 0)
+		return 0;
+	r = kern_program_load(o, "sn_tcp_look", &p, e);
+	return r ? r : kern_iter_open(p, fd, &l->iter, e);
+}
+
+static void count(struct look *l, const char *service, const struct sn_tcp_connection *c)
+{
+	const struct sn_tcp_key *key = &c->sock.key;
+	char peer[INET6_ADDRSTRLEN];
+	const struct attr attrs[] = {
+		ATTR_STR("network.peer.address", peer),
+		ATTR_NUM("server.port", key->port),
+		ATTR_STR("tcp.role", tcp_role(key->role)),
+		ATTR_STR("network.connection.state", tcp_state(c->state)),
+	};
+	struct series *s;
+	struct level *level;
+
+	tcp_address(key->peer, peer);
+	s = registry_series(l->env->registry, &tcp_metrics[POOL_CONNECTIONS], service, attrs,
+			    ARRAY_SIZE(attrs));
+	HASH_FIND_PTR(l->looking->levels, &s, level);
+	if (!level) {
+		level = calloc(1, sizeof(*level));
+		if (!level)
+			return;
+		level->series = s;
+		HASH_ADD_PTR(l->looking->levels, series, level);
+	}
+	level->n++;
+}
+
+static void take(const void *record, void *arg)
+{
+	const struct sn_tcp_connection *c = record;
+	const char *service;
+	struct look *l = arg;
+
+	/* Listening sockets have no other end; those that only failed to connect never stood. */
+	if (!c->sock.ready || !tcp_state(c->state) || (!c->sock.open && !c->sock.established))
+		return;
+	service = tcp_single_service(l->env, l->object, c->sock.key.tgid, NULL);
+	if (l->env->detail)
+		count(l, service, c);
+	if (l->last && l->env->connections)
+		tcp_add_connection(l->env, service, c);
+}
+
+/* Where state is in a hash, what only the socket knows is missing. */
+static int take_hashed(const void *key, const void *value, void *arg)
+{
+	struct sn_tcp_connection c = { .type = SN_TCP_STILL_OPEN, .state = 1 };
+
+	memcpy(&c.sock, value, sizeof(c.sock));
+	c.time_ns = clock_boot_ns();
+	take(&c, arg);
+	return 0;
+}
+
+static int walk(struct look *l, struct err *e)
+{
+	if (l->looking->iter)
+		return kern_iter_read(l->looking->iter, sizeof(struct sn_tcp_connection), take, l,
+				      e);
+	return kern_map_walk(kern_object_map(l->object, "sn_tcp_hash"), sizeof(uint64_t),
+			     sizeof(struct sn_tcp_sock), take_hashed, l, e);
+}
+
+/* A series whose last socket is gone is told to have none, once and for good. */
+static void publish(struct looking *l)
+{
+	struct level *level, *next;
+
+	HASH_ITER (hh, l->levels, level, next) {
+		series_set(level->series, (double)level->n);
+		if (!level->n) {
+			HASH_DEL(l->levels, level);
+			free(level);
+			continue;
+		}
+		level->n = 0;
+	}
+}
+
+int tcp_look(struct kern_object *o, const struct probe_env *env, void **state, bool last,
+	     struct err *e)
+{
+	struct look l = { .env = env, .object = o, .looking = *state, .last = last };
+	int r = 0;
+
+	if (!env->detail && !env->connections)
+		return 0;
+	if (!l.looking) {
+		l.looking = calloc(1, sizeof(*l.looking));
+		if (!l.looking)
+			return err_set(e, -ENOMEM, "out of memory");
+		*state = l.looking;
+		r = open_iter(l.looking, o, e);
+	}
+	if (!r && (env->detail || last))
+		r = walk(&l, e);
+	publish(l.looking);
+	return r;
+}
+
+void tcp_forget(void *state)
+{
+	struct looking *l = state;
+	struct level *level, *next;
+
+	HASH_ITER (hh, l->levels, level, next) {
+		HASH_DEL(l->levels, level);
+		free(level);
+	}
+	kern_iter_close(l->iter);
+	free(l);
+}
