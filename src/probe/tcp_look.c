@@ -12,6 +12,13 @@
 #include "kern/map.h"
 #include "probe/tcp_series.h"
 #include "probe/tcp_singles.h"
+#include "world/netstat.h"
+
+/* The kernel's number of TCP_CLOSE_WAIT. */
+#define STATE_CLOSE_WAIT 8
+
+/* Who has not closed by then has forgotten to. */
+#define FORGOTTEN_NS (10 * NSEC_PER_SEC)
 
 /* How many sockets a series was last seen to have. */
 struct level {
@@ -23,6 +30,8 @@ struct level {
 struct looking {
 	struct kern_iter *iter; /* NULL where state is in a hash */
 	struct level *levels;
+	uint64_t overflows; /* at the last look */
+	bool counted;	    /* there was one */
 };
 
 struct look {
@@ -43,6 +52,21 @@ static int open_iter(struct looking *l, struct kern_object *o, struct err *e)
 	return r ? r : kern_iter_open(p, fd, &l->iter, e);
 }
 
+static void add_one(struct look *l, struct series *s)
+{
+	struct level *level;
+
+	HASH_FIND_PTR(l->looking->levels, &s, level);
+	if (!level) {
+		level = calloc(1, sizeof(*level));
+		if (!level)
+			return;
+		level->series = s;
+		HASH_ADD_PTR(l->looking->levels, series, level);
+	}
+	level->n++;
+}
+
 static void count(struct look *l, const char *service, const struct sn_tcp_connection *c)
 {
 	const struct sn_tcp_key *key = &c->sock.key;
@@ -53,21 +77,28 @@ static void count(struct look *l, const char *service, const struct sn_tcp_conne
 		ATTR_STR("tcp.role", tcp_role(key->role)),
 		ATTR_STR("network.connection.state", tcp_state(c->state)),
 	};
-	struct series *s;
-	struct level *level;
+	uint64_t since = c->sock.state_since;
 
 	tcp_address(key->peer, peer);
-	s = registry_series(l->env->registry, &tcp_metrics[POOL_CONNECTIONS], service, attrs,
-			    ARRAY_SIZE(attrs));
-	HASH_FIND_PTR(l->looking->levels, &s, level);
-	if (!level) {
-		level = calloc(1, sizeof(*level));
-		if (!level)
-			return;
-		level->series = s;
-		HASH_ADD_PTR(l->looking->levels, series, level);
-	}
-	level->n++;
+	add_one(l, registry_series(l->env->registry, &tcp_metrics[POOL_CONNECTIONS], service, attrs,
+				   ARRAY_SIZE(attrs)));
+	if (c->state == STATE_CLOSE_WAIT && since && c->time_ns >= since + FORGOTTEN_NS)
+		add_one(l, registry_series(l->env->registry, &tcp_metrics[POOL_FORGOTTEN], service,
+					   attrs, 3));
+}
+
+static void count_overflows(struct look *l)
+{
+	struct series *s =
+		registry_series(l->env->registry, &tcp_metrics[QUEUE_OVERFLOWS], "", NULL, 0);
+	uint64_t now;
+
+	if (netstat_read(l->env->proc, "TcpExt", "ListenOverflows", &now) < 0)
+		return;
+	if (l->looking->counted && now > l->looking->overflows)
+		series_add(s, now - l->looking->overflows);
+	l->looking->overflows = now;
+	l->looking->counted = true;
 }
 
 static void take(const void *record, void *arg)
@@ -137,6 +168,8 @@ int tcp_look(struct kern_object *o, const struct probe_env *env, void **state, b
 		*state = l.looking;
 		r = open_iter(l.looking, o, e);
 	}
+	if (env->detail)
+		count_overflows(&l);
 	if (!r && (env->detail || last))
 		r = walk(&l, e);
 	publish(l.looking);

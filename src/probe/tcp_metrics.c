@@ -94,5 +94,14 @@ const struct metric tcp_metrics[] = {
 			 use_attrs },
 	[POOL_CONNECTIONS] = { "tcp.pool.connections", "{connection}", METRIC_GAUGE,
 			       "Connections that are there, by their state.", state_attrs },
+	[POOL_FORGOTTEN] = { "tcp.pool.forgotten", "{connection}", METRIC_GAUGE,
+			     "Connections whose other end closed ten seconds ago or longer, and "
+			     "whose owner has not.",
+			     role_attrs },
+	[QUEUE_OVERFLOWS] = { "system.network.tcp.accept_queue.overflows", "{connection}",
+			      METRIC_COUNTER,
+			      "Connections that a listener of sonde's own network namespace had no "
+			      "room for in its accept queue.",
+			      NULL },
 	{},
 };

@@ -27,6 +27,8 @@ enum tcp_metric {
 	POOL_EXCHANGES,
 	POOL_ENDED,
 	POOL_CONNECTIONS,
+	POOL_FORGOTTEN,
+	QUEUE_OVERFLOWS,
 };
 extern const struct metric tcp_metrics[];
 
