@@ -109,14 +109,17 @@ static void make_empty(void)
 	btf__free(btf);
 }
 
-const char *kern_types_path(void)
+const char *kern_types_path_for_maps(void)
 {
-	if (kern_types() == KERN_TYPES_KERNEL)
-		return NULL;
 	/* Without any, libbpf would not even open an object whose wanted programs need none. */
 	if (!stand_in[0])
 		make_empty();
 	return stand_in;
+}
+
+const char *kern_types_path(void)
+{
+	return kern_types() == KERN_TYPES_KERNEL ? NULL : kern_types_path_for_maps();
 }
 
 void kern_types_find(struct kern_type_query *queries, size_t n)

@@ -34,10 +34,11 @@ struct kern_link {
 	struct bpf_link *links[];
 };
 
-static struct bpf_object *open_instance(const struct kern_image *image, struct err *e)
+static struct bpf_object *open_instance(const struct kern_image *image, const char *types,
+					struct err *e)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = image->name,
-		    .btf_custom_path = kern_types_path());
+		    .btf_custom_path = types);
 	struct bpf_object *o;
 
 	kern_log_clear();
@@ -58,7 +59,7 @@ int kern_object_open(const struct kern_image *image, struct kern_object **ret, s
 	if (!o)
 		return err_set(e, -ENOMEM, "out of memory");
 	o->image = image;
-	o->base = open_instance(image, e);
+	o->base = open_instance(image, kern_types_path_for_maps(), e);
 	if (!o->base) {
 		free(o);
 		return -EINVAL;
@@ -284,7 +285,7 @@ int kern_program_load(struct kern_object *o, const char *name, struct kern_progr
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
-	p->instance = open_instance(o->image, e);
+	p->instance = open_instance(o->image, kern_types_path(), e);
 	if (!p->instance) {
 		free(p);
 		return -EINVAL;

@@ -21,6 +21,9 @@ uint32_t kern_log_count(bool on);
 /* The file by which programs are fitted to this kernel's types, or NULL: the kernel's own. */
 const char *kern_types_path(void);
 
+/* A file that is enough for an object that loads no program; the kernel's takes 10 ms to read. */
+const char *kern_types_path_for_maps(void);
+
 /* See types_check.c: 0, -EBADMSG, or what kept it from being tried. */
 int kern_types_check(struct err *e);
 
