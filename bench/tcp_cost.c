@@ -5,16 +5,13 @@
  * that the thread's own CPU clock sees all the work and no scheduling: request sent, read, response
  * sent, read. Bare, empty and sonde take turns; medians of the differences in each round.
  */
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/loopback.h"
 #include "probe/run.h"
 
 KERN_IMAGE_DECLARE(empty);
@@ -34,53 +31,27 @@ static int die(const char *what)
 	exit(1);
 }
 
-static void connect_pair(int fds[2])
+static void play(const struct loopback *l, int exchanges)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	socklen_t len = sizeof(addr);
-
-	if (listener < 0 || bind(listener, (struct sockaddr *)&addr, len) < 0 ||
-	    listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&addr, &len) < 0)
-		die("listen");
-	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
-	if (fds[0] < 0 || connect(fds[0], (struct sockaddr *)&addr, len) < 0)
-		die("connect");
-	fds[1] = accept(listener, NULL, NULL);
-	close(listener);
-	for (int i = 0; i < 2; i++)
-		setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-}
-
-static void pass(int from, int to)
-{
-	char buf[64] = {};
-
-	if (send(from, buf, sizeof(buf), 0) != sizeof(buf) ||
-	    recv(to, buf, sizeof(buf), MSG_WAITALL) != sizeof(buf))
-		die("exchange");
+	for (int i = 0; i < exchanges; i++)
+		if (!loopback_exchange(l))
+			die("exchange");
 }
 
 /* CPU time of one exchange, nanoseconds. */
 static double measure(void)
 {
 	struct timespec begin, end;
-	int fds[2];
+	struct loopback l;
 
-	connect_pair(fds);
-	for (int i = 0; i < 1000; i++) {
-		pass(fds[0], fds[1]);
-		pass(fds[1], fds[0]);
-	}
+	errno = -loopback_open(&l);
+	if (errno)
+		die("loopback");
+	play(&l, 1000);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
-	for (int i = 0; i < EXCHANGES; i++) {
-		pass(fds[0], fds[1]);
-		pass(fds[1], fds[0]);
-	}
+	play(&l, EXCHANGES);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-	close(fds[0]);
-	close(fds[1]);
+	loopback_close(&l);
 	return ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) /
 	       EXCHANGES;
 }
@@ -94,8 +65,8 @@ static double with_empty(void)
 	double ns;
 
 	if (kern_object_open(&image, &o, &e) < 0 || kern_object_create(o, &e) < 0 ||
-	    kern_hooks_attach(o, empty_hooks, ARRAY_SIZE(empty_hooks), KERN_TIER_AUTO, states,
-			      &e)) {
+	    kern_hooks_attach(o, empty_hooks, ARRAY_SIZE(empty_hooks), KERN_TIER_AUTO, false,
+			      states, &e)) {
 		fprintf(stderr, "tcp_cost: %s\n", e.msg);
 		exit(1);
 	}

@@ -11,11 +11,16 @@
 #include "agent/commands.h"
 #include "agent/privileges.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "kern/btf.h"
 #include "kern/features.h"
+#include "probe/cost.h"
 #include "probe/run.h"
+
+/* For each of the two sets of hooks. */
+#define PLAY_NS (20 * NSEC_PER_MSEC)
 
 static const char *mark(bool good)
 {
@@ -61,13 +66,23 @@ static void print_kernel(struct strbuf *out, json_t *root)
 }
 
 static void print_hook(const struct kern_hook *h, const struct kern_hook_state *st,
-		       struct strbuf *out, json_t *hooks)
+		       const struct cost_hook *cost, struct strbuf *out, json_t *hooks)
 {
-	strbuf_printf(out, "  %s%-10s %s:%s%s%s\n", st->attached ? "ok  " : "  - ", h->figure,
-		      kern_tier_name(h->tier), h->target, st->why[0] ? "  " : "", st->why);
-	json_array_append_new(hooks, json_pack("{s:s, s:s, s:s, s:b, s:s}", "figure", h->figure,
-					       "tier", kern_tier_name(h->tier), "target", h->target,
-					       "attached", st->attached, "why", st->why));
+	json_t *hook = json_pack("{s:s, s:s, s:s, s:b, s:s}", "figure", h->figure, "tier",
+				 kern_tier_name(h->tier), "target", h->target, "attached",
+				 st->attached, "why", st->why);
+	char target[64];
+
+	snprintf(target, sizeof(target), "%s:%s", kern_tier_name(h->tier), h->target);
+	strbuf_printf(out, "  %s%-10s ", st->attached ? "ok  " : "  - ", h->figure);
+	if (cost->runs > 0) {
+		strbuf_printf(out, "%-26s  %.2f x %3.0f ns\n", target, cost->runs, cost->ns);
+		json_object_set_new(hook, "runs_per_exchange", json_real(cost->runs));
+		json_object_set_new(hook, "ns_per_run", json_real(cost->ns));
+	} else {
+		strbuf_printf(out, "%s%s%s\n", target, st->why[0] ? "  " : "", st->why);
+	}
+	json_array_append_new(hooks, hook);
 }
 
 /* Whether each figure of the probe has a hook; the optional ones do not count. */
@@ -86,19 +101,50 @@ static bool all_figures(const struct probe *p, const struct kern_hook_state *sta
 	return true;
 }
 
+/* Of the set of hooks that was not asked for, before the other is opened. */
+static int measure_other(const struct probe *p, const struct probe_env *env, struct cost costs[2],
+			 struct err *e)
+{
+	struct probe_env other = *env;
+
+	if (!cost_has(p))
+		return 0;
+	other.detail = !env->detail;
+	return cost_measure_apart(p, &other, PLAY_NS, &costs[other.detail], e);
+}
+
+static json_t *print_cost(const struct cost costs[2], const char *why, struct strbuf *out)
+{
+	if (*why) {
+		strbuf_printf(out, "  cost: not measured: %s\n", why);
+		return json_pack("{s:s}", "why", why);
+	}
+	strbuf_printf(out,
+		      "  cost: default set: about %.2f us per exchange and side; with "
+		      "--tcp.detail: %.2f us\n",
+		      costs[false].exchange_ns / 1000, costs[true].exchange_ns / 1000);
+	return json_pack("{s:s, s:f, s:f}", "why", "", "default_ns", costs[false].exchange_ns,
+			 "detail_ns", costs[true].exchange_ns);
+}
+
 static bool examine(const struct probe *p, const struct probe_env *env, struct strbuf *out,
 		    json_t *list)
 {
 	const struct kern_hook_state *states = NULL;
-	json_t *hooks = json_array();
+	json_t *hooks = json_array(), *cost = NULL;
+	struct cost costs[2] = {};
+	struct err e = {}, no_cost = {};
 	struct probe_run *run = NULL;
-	struct err e = {};
 	bool good = false;
 	size_t n = 0;
+	int r;
 
+	r = measure_other(p, env, costs, &no_cost);
 	if (probe_run_open(p, env, &run, &e) == 0) {
 		states = probe_run_hooks(run, &n);
 		good = all_figures(p, states, n);
+		if (!r && cost_has(p))
+			r = cost_measure(run, PLAY_NS, &costs[env->detail], &no_cost);
 	}
 	strbuf_printf(out, "\nprobe %s: %s\n", p->name,
 		      good  ? "works here"
@@ -107,12 +153,16 @@ static bool examine(const struct probe *p, const struct probe_env *env, struct s
 	/* A row behind the one that was taken was not tried: nothing to say of it. */
 	for (size_t i = 0; i < n; i++)
 		if (states[i].attached || (states[i].why[0] && !p->hooks[i].optional))
-			print_hook(&p->hooks[i], &states[i], out, hooks);
+			print_hook(&p->hooks[i], &states[i], &costs[env->detail].hooks[i], out,
+				   hooks);
+	if (run && cost_has(p))
+		cost = print_cost(costs, no_cost.msg, out);
 	if (run && p->want)
 		strbuf_printf(out, "  ok  programs  uprobes%s; see 'sonde plan' for each program\n",
 			      kern_has(KERN_UPROBE_MULTI) ? ", one link for each file" : "");
-	json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o}", "name", p->name, "works",
-					      good, "why", run ? "" : e.msg, "hooks", hooks));
+	json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:o, s:o*}", "name", p->name,
+					      "works", good, "why", run ? "" : e.msg, "hooks",
+					      hooks, "cost", cost));
 	probe_run_close(run);
 	return good;
 }

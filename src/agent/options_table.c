@@ -143,7 +143,8 @@ const struct command commands[] = {
 	  "it." },
 	{ COMMAND_DOCTOR, "doctor", "", 0, "say what works on this machine, what does not, and why",
 	  "Tries what each probe needs of the kernel, the privileges and the settings, attaches "
-	  "nothing for good, and says what to do about what does not work." },
+	  "nothing for good, says what to do about what does not work, and measures what the tcp "
+	  "probe costs on this machine." },
 	{ COMMAND_PLAN, "plan", "[PROBE...]", 32, "say what would be attached where, and why",
 	  "Reads the running programs as far as it is allowed to; without root, others' programs "
 	  "are counted, not shown. Attaches nothing." },

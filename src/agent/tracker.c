@@ -256,7 +256,7 @@ static int open_events(struct tracker *t, struct event_base *base, struct err *e
 			r = err_set(e, -ENOMEM, "out of memory");
 	}
 	if (!r)
-		r = kern_hooks_attach(t->object, hooks, ARRAY_SIZE(hooks), KERN_TIER_AUTO,
+		r = kern_hooks_attach(t->object, hooks, ARRAY_SIZE(hooks), KERN_TIER_AUTO, false,
 				      t->states, e);
 	return r;
 }

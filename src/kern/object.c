@@ -202,6 +202,40 @@ uint64_t kern_object_misses(const struct kern_object *o)
 	return sum;
 }
 
+static struct kern_program *find_program(const struct kern_object *o, const char *name)
+{
+	for (struct kern_program *p = o->programs; p; p = p->next)
+		if (strcmp(bpf_program__name(p->program), name) == 0)
+			return p;
+	return NULL;
+}
+
+int kern_program_runs(const struct kern_object *o, const char *program, struct kern_runs *ret)
+{
+	const struct kern_program *p = find_program(o, program);
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	int r;
+
+	if (!p)
+		return -ENOENT;
+	r = bpf_prog_get_info_by_fd(bpf_program__fd(p->program), &info, &len);
+	if (r < 0)
+		return r;
+	*ret = (struct kern_runs){ info.run_cnt, info.run_time_ns };
+	return 0;
+}
+
+int kern_run_statistics(struct err *e)
+{
+	int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	return fd >= 0 ? fd
+		       : err_set(e, fd, "the kernel does not give run statistics: %s%s",
+				 strerror(-fd),
+				 fd == -EPERM ? " (they need CAP_SYS_ADMIN: run it as root)" : "");
+}
+
 int kern_object_map(const struct kern_object *o, const char *name)
 {
 	const struct bpf_map *m = bpf_object__find_map_by_name(o->base, name);
@@ -273,14 +307,12 @@ static int load_program(const struct kern_object *o, struct kern_program *p)
 int kern_program_load(struct kern_object *o, const char *name, struct kern_program **ret,
 		      struct err *e)
 {
-	struct kern_program *p;
+	struct kern_program *p = find_program(o, name);
 	int r;
 
-	for (p = o->programs; p; p = p->next) {
-		if (strcmp(bpf_program__name(p->program), name) == 0) {
-			*ret = p;
-			return 0;
-		}
+	if (p) {
+		*ret = p;
+		return 0;
 	}
 	p = calloc(1, sizeof(*p));
 	if (!p)

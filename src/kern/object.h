@@ -54,6 +54,21 @@ int kern_object_map(const struct kern_object *o, const char *name);
  */
 uint64_t kern_object_misses(const struct kern_object *o);
 
+/* What the kernel counted of a program while its run statistics were on, since it was loaded. */
+struct kern_runs {
+	uint64_t count, time_ns;
+};
+
+/* -ENOENT if no such program was loaded, or -errno of asking. */
+int kern_program_runs(const struct kern_object *o, const char *program, struct kern_runs *ret);
+
+/*
+ * Run statistics of all programs of the machine, for as long as the descriptor is open, whatever
+ * kernel.bpf_stats_enabled says. They add some 20 ns to what they report of each run, and more to what it
+ * takes. -EPERM without CAP_SYS_ADMIN, which nothing else of ours needs here.
+ */
+int kern_run_statistics(struct err *e);
+
 /*
  * Loads one program, once; later calls return the same. @e says what the kernel's verifier had against it, in its last words. The
  * program belongs to the object.

@@ -117,7 +117,8 @@ static int attach_hook(struct kern_object *o, const struct kern_hook *h, struct 
 }
 
 int kern_hooks_attach(struct kern_object *o, const struct kern_hook *hooks, size_t n,
-		      enum kern_tier forced, struct kern_hook_state *states, struct err *e)
+		      enum kern_tier forced, bool hot_only, struct kern_hook_state *states,
+		      struct err *e)
 {
 	bool had = false, in_btf[KERN_MAX_HOOKS];
 	int missing = 0;
@@ -131,6 +132,8 @@ int kern_hooks_attach(struct kern_object *o, const struct kern_hook *hooks, size
 		bool first = i == 0 || strcmp(hooks[i - 1].figure, figure) != 0;
 		bool last = i + 1 == n || strcmp(hooks[i + 1].figure, figure) != 0;
 
+		if (hot_only && !hooks[i].hot)
+			continue;
 		if (first)
 			had = false;
 		if (!had &&

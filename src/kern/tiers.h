@@ -24,6 +24,7 @@ struct kern_hook {
 	const char *target;  /* tracepoint or function */
 	bool optional;	     /* a figure that kernels may lack without loss */
 	bool untyped;	     /* reads no kernel types: works where nothing describes them */
+	bool hot;	     /* runs once in each exchange, for each side */
 };
 
 #define KERN_MAX_HOOKS 32
@@ -41,11 +42,12 @@ const char *kern_tier_name(enum kern_tier t); /* "tp_btf", "fentry", "kprobe", "
 int kern_tier_parse(const char *s, enum kern_tier *ret);
 
 /*
- * Attaches one hook for every figure of @hooks. With @forced other than AUTO, a figure with a row of
- * that tier takes only that row. @states has @n entries and is filled for all rows;
- * links are released by kern_hooks_detach(). Returns the number of non-optional figures that could
- * not be had, 0 when all is well; -errno when nothing could be tried at all.
+ * Attaches one hook for every figure of @hooks, or of the hot ones only. With @forced other than AUTO, a
+ * figure with a row of that tier takes only that row. @states has @n entries and is filled for all
+ * rows; links are released by kern_hooks_detach(). Returns the number of non-optional figures that
+ * could not be had, 0 when all is well; -errno when nothing could be tried at all.
  */
 int kern_hooks_attach(struct kern_object *o, const struct kern_hook *hooks, size_t n,
-		      enum kern_tier forced, struct kern_hook_state *states, struct err *e);
+		      enum kern_tier forced, bool hot_only, struct kern_hook_state *states,
+		      struct err *e);
 void kern_hooks_detach(struct kern_hook_state *states, size_t n);

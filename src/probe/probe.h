@@ -46,6 +46,7 @@ struct probe_env {
 	bool detail;	     /* also what costs more */
 	struct probe_singles singles;
 	struct connections *connections; /* where single connections are added up, or NULL */
+	bool hot_only; /* of the hooks, those that run in each exchange: to measure them */
 };
 
 bool probe_wants_singles(const struct probe_env *env);

@@ -140,7 +140,7 @@ static int open_hooks(struct probe_run *r, struct err *e)
 		if (!p->n_hooks)
 			return 0;
 		missing = kern_hooks_attach(r->object, p->hooks, r->n_hooks, r->env->tier,
-					    r->states, e);
+					    r->env->hot_only, r->states, e);
 		if (missing < 0)
 			return missing;
 		if (!p->accept || p->accept(r->states, attempt))
@@ -209,6 +209,14 @@ const struct kern_hook_state *probe_run_hooks(const struct probe_run *r, size_t 
 {
 	*n = r->n_hooks;
 	return r->states;
+}
+
+int probe_run_hook_runs(const struct probe_run *r, size_t i, struct kern_runs *ret)
+{
+	*ret = (struct kern_runs){};
+	if (i >= r->n_hooks || !r->states[i].attached)
+		return 0;
+	return kern_program_runs(r->object, r->probe->hooks[i].program, ret);
 }
 
 static int attach_together(struct probe_run *r, const struct plan_site *s, size_t n, int fd,

@@ -37,6 +37,9 @@ const struct probe *probe_run_probe(const struct probe_run *r);
 /* The states of the first *@n of probe->hooks, in their order: those of details only if wanted. */
 const struct kern_hook_state *probe_run_hooks(const struct probe_run *r, size_t *n);
 
+/* What the kernel counted of the program of hook @i, see kern_program_runs(); none if not attached. */
+int probe_run_hook_runs(const struct probe_run *r, size_t i, struct kern_runs *ret);
+
 /*
  * Attaches the @n planned sites of one file (plan_group()) to the file behind @fd, all or none. Worker
  * thread. The caller frees the link.

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands as their users meet them: output, exit codes, one sentence for what went wrong."""
+import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 import stat
@@ -10,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import ENV, GO_VERSIONS, ROOT, SONDE, Report, go_server, running, tcp_pair
+from conftest import ENV, GO_VERSIONS, ROOT, SONDE, WORK, Report, go_server, running, tcp_pair
 
 OK, FAILED, WRONG_USE, NOT_PERMITTED = 0, 1, 2, 3
 
@@ -91,6 +93,62 @@ def test_doctor():
     document = json.loads(sonde("doctor", "--json")[1])
     hooks = {h["figure"]: h["tier"] for p in document["probes"] for h in p["hooks"] if h["attached"]}
     assert {"send", "arrival", "read", "state", "close"} <= set(hooks)
+
+
+BPF_STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
+
+
+def statistics_held():
+    """Descriptors of all processes that have the kernel count the runs of BPF programs."""
+    held = 0
+    for fd in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            held += os.readlink(fd) == "anon_inode:bpf-stats"
+    return held
+
+
+def check_cost(document):
+    probe = next(p for p in document["probes"] if p["name"] == "tcp")
+    hot = {h["figure"]: h for h in probe["hooks"] if "ns_per_run" in h}
+    assert set(hot) == {"arrival", "read", "send"} and all(h["attached"] for h in hot.values())
+    assert all(h["ns_per_run"] > 0 and 1 <= h["runs_per_exchange"] <= 1.1 for h in hot.values())
+    return probe["cost"], sum(h["ns_per_run"] * h["runs_per_exchange"] for h in hot.values())
+
+
+def test_doctor_measures_what_the_hooks_cost():
+    enabled, held = BPF_STATS.read_text(), statistics_held()
+    out = sonde("doctor")[1]
+    for figure in ("arrival", "read", "send"):
+        assert re.search(rf"ok  {figure} .* 1\.\d\d x +[1-9]\d* ns$", out, re.M), out
+    cost = re.search(r"cost: default set: about (\S+) us per exchange and side; "
+                     r"with --tcp.detail: (\S+) us$", out, re.M)
+    assert cost and float(cost[1]) > 0 and float(cost[2]) > 0
+    for argv, mine, other in (((), "default_ns", "detail_ns"),
+                              (("--tcp.detail",), "detail_ns", "default_ns")):
+        cost, of_hooks = check_cost(json.loads(sonde("doctor", "--json", *argv)[1]))
+        assert cost["why"] == "" and cost[other] > 0
+        assert abs(cost[mine] - of_hooks) < 1e-6 * of_hooks
+    assert (BPF_STATS.read_text(), statistics_held()) == (enabled, held)
+
+
+def test_doctor_measures_among_other_exchanges():
+    """Runs that are others' are no runs of an exchange."""
+    with running(WORK / "tcp_pair", "--connections", 4, "--exchanges", 1000000):
+        cost, _ = check_cost(json.loads(sonde("doctor", "--json")[1]))
+    assert cost["why"] == "" and cost["default_ns"] > 0
+
+
+def test_doctor_says_why_it_does_not_measure():
+    """Statistics need more than probes do; a hook that is not there has no cost."""
+    without_admin = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    done = subprocess.run([*without_admin, SONDE, "doctor", "--json", "--probes", "tcp"], env=ENV,
+                          check=True, stdout=subprocess.PIPE)
+    probe = json.loads(done.stdout)["probes"][0]
+    assert probe["works"] and set(probe["cost"]) == {"why"}
+    assert "run statistics" in probe["cost"]["why"] and "CAP_SYS_ADMIN" in probe["cost"]["why"]
+    assert not any("ns_per_run" in h for h in probe["hooks"])
+    probe = json.loads(sonde("doctor", "--json", "--probes", "tcp", "--tier", "kprobe")[1])["probes"][0]
+    assert probe["works"] or "hook" in probe["cost"]["why"]
 
 
 def test_report_ends_by_itself_and_by_ctrl_c(tmp_path):

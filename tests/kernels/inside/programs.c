@@ -110,7 +110,7 @@ static int try_program(struct kern_object *o, const char *name, const struct ker
 		return err_set(e, -1, "this kernel has no uprobe_multi links");
 	if (!hook)
 		return kern_program_load(o, name, &p, e);
-	if (kern_hooks_attach(o, hook, 1, KERN_TIER_AUTO, &state, e) != 0)
+	if (kern_hooks_attach(o, hook, 1, KERN_TIER_AUTO, false, &state, e) != 0)
 		return err_set(e, -1, "%s", state.why);
 	kern_hooks_detach(&state, 1);
 	return 0;
