@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's nginx, unpacked, on a port of its own: for tests and benches."""
 import contextlib
+import pathlib
 import socket
+import time
 
 from conftest import ROOT, running
 
@@ -34,5 +36,17 @@ http {{
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             assert server.process.poll() is None, server.lines
-        yield port, server
-        server.stop(3)  # SIGQUIT ends its worker too
+        try:
+            yield port, server
+        finally:
+            server.stop(3)  # SIGQUIT ends its worker too
+
+
+def nginx_worker(server):
+    """The pid of its one worker, which is there a little later than the port."""
+    children = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    for _ in range(100):
+        if children.read_text().split():
+            return int(children.read_text().split()[0])
+        time.sleep(0.05)
+    raise AssertionError(f"nginx started no worker: {server.lines}")
