@@ -10,20 +10,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/cleanup.h"
 #include "base/loopback.h"
+#include "empty.h"
 #include "probe/run.h"
-
-KERN_IMAGE_DECLARE(empty);
 
 #define ROUNDS	  15
 #define EXCHANGES 50000
-
-static const struct kern_hook empty_hooks[] = {
-	{ "send", KERN_TIER_BTF, "sn_empty_send", "tcp_sendmsg_locked", false },
-	{ "arrival", KERN_TIER_BTF, "sn_empty_arr", "sk_data_ready", false },
-	{ "read", KERN_TIER_BTF, "sn_empty_read", "sock_recv_length", false },
-};
 
 static int die(const char *what)
 {
@@ -58,21 +50,16 @@ static double measure(void)
 
 static double with_empty(void)
 {
-	static const struct kern_image image = KERN_IMAGE(empty);
-	struct kern_hook_state states[ARRAY_SIZE(empty_hooks)];
-	struct kern_object *o;
+	struct empty m;
 	struct err e = {};
 	double ns;
 
-	if (kern_object_open(&image, &o, &e) < 0 || kern_object_create(o, &e) < 0 ||
-	    kern_hooks_attach(o, empty_hooks, ARRAY_SIZE(empty_hooks), KERN_TIER_AUTO, false,
-			      states, &e)) {
+	if (empty_open(&m, &e) < 0) {
 		fprintf(stderr, "tcp_cost: %s\n", e.msg);
 		exit(1);
 	}
 	ns = measure();
-	kern_hooks_detach(states, ARRAY_SIZE(empty_hooks));
-	kern_object_close(o);
+	empty_close(&m);
 	return ns;
 }
 
