@@ -28,6 +28,26 @@ const struct attr *snap_attr(const struct snap_series *s, const char *key)
 	return NULL;
 }
 
+static int attr_order(const struct attr *a, const struct attr *b)
+{
+	int d = strcmp(a->key, b->key);
+
+	if (d || a->type != b->type)
+		return d ? d : (int)a->type - (int)b->type;
+	if (a->type == ATTR_STRING)
+		return strcmp(a->str, b->str);
+	return (a->num > b->num) - (a->num < b->num);
+}
+
+int snap_order(const struct snap_series *a, const struct snap_series *b)
+{
+	int d = strcmp(a->service, b->service);
+
+	for (size_t i = 0; !d && i < a->n_attrs && i < b->n_attrs; i++)
+		d = attr_order(&a->attrs[i], &b->attrs[i]);
+	return d ? d : (a->n_attrs > b->n_attrs) - (a->n_attrs < b->n_attrs);
+}
+
 bool snap_is_overflow(const struct snap_series *s)
 {
 	return s->n_attrs == 1 && !strcmp(s->attrs[0].key, "otel.metric.overflow");

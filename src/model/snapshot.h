@@ -43,5 +43,11 @@ const struct snap_metric *snapshot_find(const struct snapshot *s, const char *na
 /* The attribute of @s with this key, or NULL. */
 const struct attr *snap_attr(const struct snap_series *s, const char *key);
 
+/*
+ * Orders series by their service, then by their attributes, one by one: 0 for the same series. Both
+ * have to have their attributes in the same order.
+ */
+int snap_order(const struct snap_series *a, const struct snap_series *b);
+
 /* Whether @s gathers what the bound on series refused one of its own. */
 bool snap_is_overflow(const struct snap_series *s);

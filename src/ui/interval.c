@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/interval.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 
 double interval_seconds(const struct snapshot *now, const struct snapshot *before)
@@ -12,30 +10,13 @@ double interval_seconds(const struct snapshot *now, const struct snapshot *befor
 	return now->time_ns > from ? (double)(now->time_ns - from) / NSEC_PER_SEC : 0;
 }
 
-static bool same_attr(const struct attr *a, const struct attr *b)
-{
-	if (a->type != b->type || strcmp(a->key, b->key))
-		return false;
-	return a->type == ATTR_INT ? a->num == b->num : !strcmp(a->str, b->str);
-}
-
-static bool same_series(const struct snap_series *a, const struct snap_series *b)
-{
-	if (a->n_attrs != b->n_attrs || strcmp(a->service, b->service))
-		return false;
-	for (size_t i = 0; i < a->n_attrs; i++)
-		if (!same_attr(&a->attrs[i], &b->attrs[i]))
-			return false;
-	return true;
-}
-
 const struct snap_series *interval_match(const struct snap_metric *before,
 					 const struct snap_series *s, size_t *cursor)
 {
 	for (size_t i = 0; before && i < before->n_series; i++) {
 		size_t at = (*cursor + i) % before->n_series;
 
-		if (!same_series(&before->series[at], s))
+		if (snap_order(&before->series[at], s))
 			continue;
 		*cursor = at + 1;
 		return before->series[at].start_ns == s->start_ns ? &before->series[at] : NULL;
