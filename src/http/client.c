@@ -41,7 +41,8 @@ struct http_client {
 	char error[128];
 	char retry_after[64];
 	struct evbuffer *body;
-	size_t body_len; /* with what was not kept */
+	size_t max_bytes, kept_bytes; /* of an answer */
+	size_t body_len;	      /* with what was not kept */
 };
 
 DEFINE_CLEANUP(struct http_client, http_client_free)
@@ -121,9 +122,15 @@ static void on_body(struct evhttp_request *req, void *arg)
 
 	c->body_len += len;
 	kept = evbuffer_get_length(c->body);
-	room = KEPT_REPLY_BYTES - kept;
+	room = c->kept_bytes - kept;
 	evbuffer_remove_buffer(in, c->body, len < room ? len : room);
 	evbuffer_drain(in, evbuffer_get_length(in));
+}
+
+static void too_long(struct http_client *c)
+{
+	snprintf(c->error, sizeof(c->error), "the answer is longer than %zu MiB",
+		 c->max_bytes >> 20);
 }
 
 static void on_error(enum evhttp_request_error error, void *arg)
@@ -134,11 +141,12 @@ static void on_error(enum evhttp_request_error error, void *arg)
 		[EVREQ_HTTP_INVALID_HEADER] = "the answer is not HTTP",
 		[EVREQ_HTTP_BUFFER_ERROR] = "the connection broke",
 		[EVREQ_HTTP_REQUEST_CANCEL] = "the request was cancelled",
-		[EVREQ_HTTP_DATA_TOO_LONG] = "the answer is longer than 4 MiB",
 	};
 	struct http_client *c = arg;
 
-	if (error < ARRAY_SIZE(phrases) && phrases[error])
+	if (error == EVREQ_HTTP_DATA_TOO_LONG)
+		too_long(c);
+	else if (error < ARRAY_SIZE(phrases) && phrases[error])
 		snprintf(c->error, sizeof(c->error), "%s", phrases[error]);
 }
 
@@ -162,8 +170,9 @@ static void on_reply(struct evhttp_request *req, void *arg)
 		return;
 	}
 	if (c->body_len + evbuffer_get_length(evhttp_request_get_input_buffer(req)) >
-	    MAX_REPLY_BYTES) {
-		finish(c, 0, "the answer is longer than 4 MiB");
+	    c->max_bytes) {
+		too_long(c);
+		finish(c, 0, "");
 		return;
 	}
 	on_body(req, c);
@@ -190,7 +199,7 @@ static int connect_client(struct http_client *c)
 	if (!c->connection)
 		return -ENOMEM;
 	evhttp_connection_set_max_headers_size(c->connection, MAX_REPLY_HEAD_BYTES);
-	evhttp_connection_set_max_body_size(c->connection, MAX_REPLY_BYTES);
+	evhttp_connection_set_max_body_size(c->connection, (ev_ssize_t)c->max_bytes);
 	return 0;
 }
 
@@ -309,6 +318,8 @@ int http_client_new(struct event_base *base, const char *url, struct http_client
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	c->base = base;
+	c->max_bytes = MAX_REPLY_BYTES;
+	c->kept_bytes = KEPT_REPLY_BYTES;
 	TAILQ_INIT(&c->headers);
 	r = parse_url(c, url, e);
 	if (r < 0)
@@ -351,6 +362,13 @@ void http_client_cancel(struct http_client *c)
 	event_del(c->deadline);
 	event_del(c->finish);
 	c->is_busy = false;
+}
+
+void http_client_keep(struct http_client *c, size_t max)
+{
+	c->max_bytes = c->kept_bytes = max;
+	if (c->connection)
+		evhttp_connection_set_max_body_size(c->connection, (ev_ssize_t)max);
 }
 
 int http_client_header(struct http_client *c, const char *name, const char *value)

@@ -19,7 +19,7 @@ struct http_reply {
 	int status;		 /* 0: no answer, and error says why */
 	const char *error;	 /* a phrase ("connection refused"), or NULL */
 	const char *retry_after; /* value of that header, or NULL */
-	const void *body;	 /* its first 64 KiB */
+	const void *body;	 /* its first 64 KiB, or all of it: http_client_keep() */
 	size_t body_len;
 };
 
@@ -42,9 +42,12 @@ void http_client_cancel(struct http_client *c);
 /* A header of all requests to come; both are copied. -ENOMEM, -EINVAL if one has control characters. */
 int http_client_header(struct http_client *c, const char *name, const char *value);
 
+/* From now on an answer is taken up to @max bytes, and kept whole. */
+void http_client_keep(struct http_client *c, size_t max);
+
 /*
  * POSTs @body (copied) and calls @done with the answer or, after @timeout_ns in all, without one.
- * An answer of more than 4 MiB is an error. -EBUSY while another request is in flight, -ENOMEM.
+ * An answer of more than 4 MiB is an error, unless http_client_keep() says otherwise. -EBUSY while another request is in flight, -ENOMEM.
  */
 int http_post(struct http_client *c, const void *body, size_t len, uint64_t timeout_ns,
 	      http_done *done, void *arg);

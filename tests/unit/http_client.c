@@ -284,6 +284,30 @@ static void an_endless_answer_is_cut_off(void **state)
 	http_client_free(c);
 }
 
+static void an_answer_is_kept_whole_if_asked(void **state)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n";
+	cleanup(strbuf_done) struct strbuf script = {};
+	struct world *w = *state;
+	struct http_client *c = new_client(w);
+
+	strbuf_puts(&script, head);
+	for (int i = 0; i < 5000000; i++)
+		strbuf_putc(&script, 'x');
+	w->script = strbuf_str(&script);
+	post(w, c, 20 * NSEC_PER_SEC);
+	assert_string_equal(w->error, "the answer is longer than 4 MiB");
+	http_client_keep(c, 5000000);
+	post(w, c, 20 * NSEC_PER_SEC);
+	assert_int_equal(w->status, 200);
+	assert_int_equal(w->body_len, 5000000);
+	http_client_keep(c, 4999999);
+	post(w, c, 20 * NSEC_PER_SEC);
+	assert_int_equal(w->status, 0);
+	assert_string_equal(w->error, "the answer is longer than 4 MiB");
+	http_client_free(c);
+}
+
 static void names_and_closed_ports(void **state)
 {
 	struct world *w = *state;
@@ -376,6 +400,7 @@ int main(void)
 		TEST(the_connection_is_kept),
 		TEST(silence_and_trickling_end_in_time),
 		TEST(an_endless_answer_is_cut_off),
+		TEST(an_answer_is_kept_whole_if_asked),
 		TEST(names_and_closed_ports),
 		TEST(cancelled_in_flight),
 		TEST(freed_in_flight),
