@@ -48,6 +48,24 @@ int snap_order(const struct snap_series *a, const struct snap_series *b)
 	return d ? d : (a->n_attrs > b->n_attrs) - (a->n_attrs < b->n_attrs);
 }
 
+size_t snap_run(const struct snap_metric *m, const char *service, size_t *ret_first)
+{
+	size_t first = 0, end = m ? m->n_series : 0, n = 0;
+
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (strcmp(m->series[middle].service, service) < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	while (m && first + n < m->n_series && !strcmp(m->series[first + n].service, service))
+		n++;
+	*ret_first = first;
+	return n;
+}
+
 bool snap_is_overflow(const struct snap_series *s)
 {
 	return s->n_attrs == 1 && !strcmp(s->attrs[0].key, "otel.metric.overflow");

@@ -49,5 +49,11 @@ const struct attr *snap_attr(const struct snap_series *s, const char *key);
  */
 int snap_order(const struct snap_series *a, const struct snap_series *b);
 
+/*
+ * The series of @service in @m (NULL: none), which have to be sorted by snap_order(): how many, from
+ * *@ret_first on. O(log n) but for their own number.
+ */
+size_t snap_run(const struct snap_metric *m, const char *service, size_t *ret_first);
+
 /* Whether @s gathers what the bound on series refused one of its own. */
 bool snap_is_overflow(const struct snap_series *s);
