@@ -10,11 +10,6 @@
 #include "ui/rows.h"
 #include "ui/text.h"
 
-#define BOLD  "\x1b[1m"
-#define DIM   "\x1b[2m"
-#define RED   "\x1b[1;31m"
-#define PLAIN "\x1b[0m"
-
 /* ---- columns ---- */
 
 enum figure { SERVICE, KIND, PEER, NUMBER, RATE, P50, P99, QUEUE, SENT, RECEIVED };

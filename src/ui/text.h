@@ -13,6 +13,12 @@
  * @utf8 so does everything beyond ASCII.
  */
 
+/* How lines are set apart, where colour is wanted; a line ends PLAIN. */
+#define BOLD  "\x1b[1m"
+#define DIM   "\x1b[2m"
+#define RED   "\x1b[1;31m"
+#define PLAIN "\x1b[0m"
+
 /* Adds @s made harmless, cut to @width columns (the cut is shown); returns the columns used. */
 size_t text_add(struct strbuf *out, const char *s, size_t width, bool utf8);
 
