@@ -12,6 +12,7 @@ enum exit_status command_report(const struct config *c);
 enum exit_status command_doctor(const struct config *c);
 enum exit_status command_plan(const struct config *c);
 enum exit_status command_list(const struct config *c);
+enum exit_status command_compare(const struct config *c);
 enum exit_status command_version(const struct config *c);
 enum exit_status command_help(const struct config *c);
 

@@ -105,7 +105,16 @@ static int unquoted(struct err *e)
 		       "headers be in quotes?");
 }
 
-/* Arguments are probes, but those of help, which are a command. */
+static int apply_files(const struct line *l, struct config *c, struct err *e)
+{
+	for (size_t i = 1; i < l->n_words; i++) {
+		c->files[i - 1] = strdup(l->words[i]);
+		if (!c->files[i - 1])
+			return err_set(e, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
 static int apply_words(const struct line *l, const struct command *cmd, struct config *c,
 		       struct err *e)
 {
@@ -120,7 +129,9 @@ static int apply_words(const struct line *l, const struct command *cmd, struct c
 	}
 	if (l->n_words < 2)
 		return 0;
-	if (cmd->id == COMMAND_HELP) {
+	if (cmd->takes == ARGS_FILES)
+		return apply_files(l, c, e);
+	if (cmd->takes == ARGS_COMMAND) {
 		if (!command_find(l->words[1]))
 			return err_set(e, -EINVAL, "unknown command '%.60s'. See 'sonde --help'",
 				       l->words[1]);
@@ -311,6 +322,8 @@ void config_done(struct config *c)
 		if (o->type < OPT_NUMBER)
 			free(*(char **)((char *)c + o->offset));
 	free(c->topic);
+	for (size_t i = 0; i < MAX_FILES; i++)
+		free(c->files[i]);
 	*c = (struct config){};
 }
 

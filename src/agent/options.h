@@ -31,10 +31,14 @@ enum command_id {
 	COMMAND_DOCTOR,
 	COMMAND_PLAN,
 	COMMAND_LIST,
+	COMMAND_COMPARE,
 	COMMAND_VERSION,
 	COMMAND_HELP,
 	COMMAND_MAX,
 };
+
+/* What the arguments of a command are. */
+enum command_args { ARGS_PROBES, ARGS_COMMAND, ARGS_FILES };
 
 struct command {
 	enum command_id id;
@@ -43,6 +47,7 @@ struct command {
 	size_t max_args;     /* at most that many arguments that are not options */
 	const char *summary; /* half a line, no full stop */
 	const char *text;    /* a paragraph for help and manual */
+	enum command_args takes;
 };
 
 enum tier { TIER_AUTO, TIER_BTF, TIER_FENTRY, TIER_KPROBE };
@@ -106,7 +111,8 @@ extern const struct command commands[];
 extern const char *const opt_groups[OPT_GROUP_MAX];
 extern const char *const exit_statuses[STATUS_MAX];
 
-#define MAX_OPTS 32
+#define MAX_OPTS  32
+#define MAX_FILES 2
 
 /* Where a value came from, weakest first. */
 enum layer { LAYER_NONE, LAYER_DEFAULT, LAYER_FILE, LAYER_ENV, LAYER_FLAG };
@@ -126,8 +132,10 @@ struct config {
 	char *otlp_metrics_endpoint;
 	char *otlp_headers; /* secret */
 	char *service_name;
-	char *output; /* "-" is standard output */
-	char *topic;  /* COMMAND_HELP: the command asked about; "": the program */
+	char *output;		      /* "-" is standard output */
+	char *topic;		      /* COMMAND_HELP: the command asked about; "": the program */
+	char *files[MAX_FILES + 1];   /* arguments that are files, NULL-ended */
+	char *proxy, *mesh, *service; /* COMMAND_COMPARE; "": not given */
 	uint64_t otlp_timeout_ns, otlp_interval_ns;
 	uint64_t duration_ns; /* 0: until interrupted */
 	uint64_t max_series;

@@ -12,6 +12,7 @@
 #define DOCTOR	  (1U << COMMAND_DOCTOR)
 #define PLAN	  (1U << COMMAND_PLAN)
 #define LIST	  (1U << COMMAND_LIST)
+#define COMPARE	  (1U << COMMAND_COMPARE)
 #define VERSION	  (1U << COMMAND_VERSION)
 #define HELP	  (1U << COMMAND_HELP)
 #define ALL	  ((1U << COMMAND_MAX) - 1)
@@ -52,6 +53,19 @@ const struct opt opts[] = {
 	  .help = "series that a metric may have",
 	  .text = "Values beyond them go to one series with otel.metric.overflow=true, so totals "
 		  "stay right." },
+
+	{ "proxy", 0, OPT_TEXT, AT(proxy), .fallback = "", .metavar = "NAME", .commands = COMPARE,
+	  .flags = OPT_NO_FILE | OPT_NO_ENV, .group = OPT_GROUP_MEASURE,
+	  .help = "the service to take for a proxy" },
+	{ "mesh", 0, OPT_TEXT, AT(mesh), .fallback = "", .metavar = "SOURCE", .commands = COMPARE,
+	  .flags = OPT_NO_FILE | OPT_NO_ENV, .group = OPT_GROUP_MEASURE,
+	  .help = "a mesh's own figures: a file, or a Prometheus such as http://localhost:9090",
+	  .text = "What is read is istio_request_duration_milliseconds: from an answer of "
+		  "Prometheus's query API saved in a file, from a proxy's text saved in a file, or "
+		  "from a Prometheus server, which is asked for what the report's time added." },
+	{ "service", 0, OPT_TEXT, AT(service), .fallback = "", .metavar = "NAME",
+	  .commands = COMPARE, .flags = OPT_NO_FILE | OPT_NO_ENV, .group = OPT_GROUP_MEASURE,
+	  .help = "the service to put beside a mesh's; that of the same name if not given" },
 
 	/* ---- where figures go ---- */
 	{ "listen", 'l', OPT_LISTEN, AT(listen), .fallback = "127.0.0.1:9477",
@@ -107,10 +121,11 @@ const struct opt opts[] = {
 	  .commands = REPORT, .group = OPT_GROUP_OUTPUT,
 	  .help = "where to write the report; -: standard output" },
 	{ "json", 'j', OPT_BOOL, AT(json), .fallback = "false",
-	  .commands = DOCTOR | PLAN | LIST | VERSION, .group = OPT_GROUP_OUTPUT,
+	  .commands = DOCTOR | PLAN | LIST | COMPARE | VERSION, .group = OPT_GROUP_OUTPUT,
 	  .help = "print JSON" },
 	{ "color", 0, OPT_CHOICE, AT(color), .choices = "auto|always|never", .fallback = "auto",
-	  .metavar = "WHEN", .commands = RUN | REPORT | DOCTOR | PLAN, .group = OPT_GROUP_OUTPUT,
+	  .metavar = "WHEN", .commands = RUN | REPORT | DOCTOR | PLAN | COMPARE,
+	  .group = OPT_GROUP_OUTPUT,
 	  .env = { { "NO_COLOR", OPT_ENV_NEVER } },
 	  .help = "auto, always or never; auto: on a terminal" },
 	{ "log_level", 0, OPT_CHOICE, AT(log_level), .choices = "error|warn|info|debug",
@@ -150,10 +165,16 @@ const struct command commands[] = {
 	  "are counted, not shown. Attaches nothing." },
 	{ COMMAND_LIST, "list", "[PROBE...]", 32, "list the probes and their metrics",
 	  "Prints name, unit, kind, description and the default attributes of every metric." },
+	{ COMMAND_COMPARE, "compare", "FILE [FILE]", MAX_FILES,
+	  "put two reports, or a proxy's two sides, side by side",
+	  "Reads what 'sonde report' wrote. Two documents: each series that is in both, with the "
+	  "difference and the ratio of its figures. One document: what the proxies in it add. One "
+	  "and --mesh: a service mesh's own figures beside ours. Differences that the histograms "
+	  "cannot tell are marked.", .takes = ARGS_FILES },
 	{ COMMAND_VERSION, "version", "", 0, "print the version",
 	  "Prints the version of sonde." },
 	{ COMMAND_HELP, "help", "[COMMAND]", 1, "print help on a command",
-	  "Prints the same as COMMAND --help." },
+	  "Prints the same as COMMAND --help.", .takes = ARGS_COMMAND },
 	{}
 };
 

@@ -333,6 +333,29 @@ static void help_is_a_command(void **state)
 	config_done(&t.c);
 }
 
+static void files_are_arguments_of_their_own(void **state)
+{
+	struct attempt t = {};
+
+	(void)state;
+	parse(&t, "compare a,b.json --json ./-c --mesh http://h:1 --service shop", NULL);
+	assert_int_equal(t.r, 0);
+	assert_int_equal(t.cmd->id, COMMAND_COMPARE);
+	assert_string_equal(t.c.files[0], "a,b.json");
+	assert_string_equal(t.c.files[1], "./-c");
+	assert_null(t.c.files[2]);
+	assert_string_equal(t.c.mesh, "http://h:1");
+	assert_string_equal(t.c.service, "shop");
+	assert_string_equal(t.c.proxy, "");
+	assert_string_equal(t.c.probes, "");
+	parse(&t, "compare", NULL);
+	assert_int_equal(t.r, 0);
+	assert_null(t.c.files[0]);
+	parse(&t, "compare a b c", NULL);
+	assert_string_equal(t.e.msg, "'compare' does not take 'c'. See 'sonde compare --help'");
+	config_done(&t.c);
+}
+
 static void probes_are_checked_by_name(void **state)
 {
 	static const char *const known[] = { "tcp", "http", NULL };
@@ -414,6 +437,7 @@ int main(void)
 		cmocka_unit_test(opentelemetry_variables_are_read),
 		cmocka_unit_test(files_are_checked_to_the_last_key),
 		cmocka_unit_test(help_is_a_command),
+		cmocka_unit_test(files_are_arguments_of_their_own),
 		cmocka_unit_test(probes_are_checked_by_name),
 		cmocka_unit_test(values_are_read_exactly),
 	};
