@@ -11,11 +11,17 @@ NGINX = ROOT / ".deps/test/nginx"
 
 
 @contextlib.contextmanager
-def nginx_server(folder, log=True):
-    """Serves 1 KiB at every path below @folder; yields (port, process). @log: folder/access.log."""
+def nginx_server(folder, log=True, upstream=None):
+    """
+    Serves 1 KiB at every path below @folder, or passes on to the port @upstream; yields (port,
+    process). @log: folder/access.log.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     (folder / "index.html").write_text("x" * 1024)
+    serve = "try_files /index.html =404;" if upstream is None else \
+        'proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection "";'
+    backend = "" if upstream is None else f"upstream up {{ server 127.0.0.1:{upstream}; keepalive 8; }}"
     config = folder / "nginx.conf"
     config.write_text(f"""
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
@@ -24,7 +30,8 @@ http {{
     access_log {f'{folder}/access.log' if log else 'off'};
     client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
     uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; keepalive_requests 100000000;
-    server {{ listen 127.0.0.1:{port}; root {folder}; location / {{ try_files /index.html =404; }} }}
+    {backend}
+    server {{ listen 127.0.0.1:{port}; root {folder}; location / {{ {serve} }} }}
 }}
 """)
     folder.chmod(0o755)

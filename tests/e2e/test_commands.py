@@ -37,7 +37,7 @@ def test_version_list_help():
     assert {"tcp", "http"} <= {probe["name"] for probe in listed["probes"]}
     status, out, _ = sonde("--help")
     assert status == OK and "report" in out
-    for command in ("run", "report", "doctor", "plan", "list", "version"):
+    for command in ("run", "report", "doctor", "plan", "list", "compare", "version"):
         status, out, err = sonde(command, "--help")
         assert (status, err) == (OK, "") and command in out
 
