@@ -180,6 +180,10 @@ static void examples_section(struct strbuf *out)
 		  "Sends them to an OpenTelemetry Collector as well." },
 		{ "sudo sonde report tcp --duration 1m --output tcp.json",
 		  "Measures TCP for a minute." },
+		{ "sonde compare before.json after.json",
+		  "Puts two such documents side by side, and marks what they cannot tell." },
+		{ "sonde compare tcp.json --mesh http://localhost:9090",
+		  "Puts beside them what a service mesh measured in the same time." },
 		{ "sonde plan --pid 812", "Says what would be attached to process 812, and why." },
 	};
 	/* clang-format on */
