@@ -225,7 +225,7 @@ static struct series *family_overflow(struct registry *r, struct family *f)
 struct series *registry_series(struct registry *r, const struct metric *m, const char *service,
 			       const struct attr *attrs, size_t n_attrs)
 {
-	struct family *f = family_find(r, m);
+	struct family *f = r ? family_find(r, m) : NULL;
 	struct series *s, *added = NULL;
 
 	assert(n_attrs <= MAX_ATTRS);
@@ -259,7 +259,8 @@ struct series *registry_series(struct registry *r, const struct metric *m, const
 
 void series_add(struct series *s, uint64_t delta)
 {
-	s->counter += delta;
+	if (s)
+		s->counter += delta;
 }
 
 void series_set(struct series *s, double value)
@@ -270,20 +271,22 @@ void series_set(struct series *s, double value)
 
 void series_lower(struct series *s, double value)
 {
-	if (!s->is_set || value < s->gauge)
+	if (s && (!s->is_set || value < s->gauge))
 		series_set(s, value);
 }
 
 /* Never backwards, also where several totals meet in the overflow series. */
 void series_set_total(struct series *s, uint64_t total)
 {
-	if (total > s->counter)
+	if (s && total > s->counter)
 		s->counter = total;
 }
 
 uint64_t series_add_hist(struct series *s, const struct sn_hist *before, const struct sn_hist *now)
 {
-	return hist_add_delta(s->hist, before, now);
+	struct hist none = {};
+
+	return hist_add_delta(s ? s->hist : &none, before, now);
 }
 
 uint64_t registry_overflowed(const struct registry *r)

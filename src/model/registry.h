@@ -21,11 +21,14 @@ int registry_register(struct registry *r, const struct metric *table);
 
 /*
  * The series of @m for @service and @attrs (copied; at most MAX_ATTRS, in the order of the metric's
- * own list), made at first use; the overflow series for the one attribute otel.metric.overflow. Never NULL for a registered metric unless memory is exhausted.
+ * own list), made at first use; the overflow series for the one attribute otel.metric.overflow. Never
+ * NULL for a registered metric unless memory is exhausted, or @r is NULL: for who wants to know what
+ * values there are, and keep none.
  */
 struct series *registry_series(struct registry *r, const struct metric *m, const char *service,
 			       const struct attr *attrs, size_t n_attrs);
 
+/* What is added to NULL goes nowhere; series_add_hist() says how many values there were all the same. */
 void series_add(struct series *s, uint64_t delta); /* METRIC_COUNTER, METRIC_TIME */
 void series_set(struct series *s, double value);   /* METRIC_GAUGE */
 void series_lower(struct series *s, double value); /* METRIC_GAUGE: unless it is less already */

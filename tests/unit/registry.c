@@ -218,6 +218,18 @@ static void set_total_never_goes_back(void **state)
 	assert_int_equal(snap->metrics[0].series[0].counter, 10);
 }
 
+static void nowhere_takes_everything(void **state)
+{
+	struct sn_hist before = {}, now = { .bucket = { [3] = 5 }, .zero = 2 };
+	struct series *s = registry_series(NULL, counter, "", NULL, 0);
+
+	(void)state;
+	assert_null(s);
+	series_add(s, 7);
+	series_set_total(s, 7);
+	assert_int_equal(series_add_hist(s, &before, &now), 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +240,7 @@ int main(void)
 		cmocka_unit_test(overflow_of_the_kernel_half_is_the_same_series),
 		cmocka_unit_test(hostile_strings_are_bounded_and_clean),
 		cmocka_unit_test(set_total_never_goes_back),
+		cmocka_unit_test(nowhere_takes_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
