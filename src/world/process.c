@@ -54,14 +54,15 @@ static bool from_resource_attributes(const char *list, char ret[SERVICE_NAME_MAX
 	return false;
 }
 
-static ssize_t read_environ(const char *proc, pid_t pid, char *buf, size_t size)
+/* The first @size - 1 bytes of PROC/PID/@name, and a NUL behind them; their number. */
+static ssize_t read_start(const char *proc, pid_t pid, const char *name, char *buf, size_t size)
 {
 	char path[PATH_MAX];
 	cleanup(cleanup_fd) int fd = -1;
 	size_t len = 0;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "%s/%d/environ", proc, pid);
+	snprintf(path, sizeof(path), "%s/%d/%s", proc, pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return gone_or(errno);
@@ -112,28 +113,53 @@ static int exe_path(const char *proc, pid_t pid, char *path, size_t size)
 	return 0;
 }
 
-int process_service_name(const char *proc, pid_t pid, char ret[SERVICE_NAME_MAX])
+int process_exe_name(const char *proc, pid_t pid, char *ret, size_t size)
 {
-	cleanup(cleanup_free) char *env = malloc(ENVIRON_MAX);
 	char path[PATH_MAX];
 	const char *base;
-	ssize_t n;
-	int r;
+	int r = exe_path(proc, pid, path, sizeof(path));
 
-	if (!env)
-		return -ENOMEM;
-	n = read_environ(proc, pid, env, ENVIRON_MAX);
-	if (n == -ESRCH)
-		return (int)n;
-	if (n > 0 && name_from_environ(env, (size_t)n, ret))
-		return 0;
-	r = exe_path(proc, pid, path, sizeof(path));
 	if (r < 0)
 		return r;
 	base = strrchr(path, '/');
 	base = base ? base + 1 : path;
-	copy_bounded(ret, SERVICE_NAME_MAX, base, strlen(base));
+	copy_bounded(ret, size, base, strlen(base));
 	return 0;
+}
+
+int process_comm(const char *proc, pid_t pid, char ret[PROCESS_COMM_MAX])
+{
+	char text[PROCESS_COMM_MAX + 1];
+	ssize_t n = read_start(proc, pid, "comm", text, sizeof(text));
+
+	if (n < 0)
+		return (int)n;
+	if (n && text[n - 1] == '\n')
+		n--;
+	copy_bounded(ret, PROCESS_COMM_MAX, text, (size_t)n);
+	return 0;
+}
+
+int process_cgroup(const char *proc, pid_t pid, char *ret, size_t size)
+{
+	ssize_t n = read_start(proc, pid, "cgroup", ret, size);
+
+	return n < 0 ? (int)n : 0;
+}
+
+int process_service_name(const char *proc, pid_t pid, char ret[SERVICE_NAME_MAX])
+{
+	cleanup(cleanup_free) char *env = malloc(ENVIRON_MAX);
+	ssize_t n;
+
+	if (!env)
+		return -ENOMEM;
+	n = read_start(proc, pid, "environ", env, ENVIRON_MAX);
+	if (n == -ESRCH)
+		return (int)n;
+	if (n > 0 && name_from_environ(env, (size_t)n, ret))
+		return 0;
+	return process_exe_name(proc, pid, ret, SERVICE_NAME_MAX);
 }
 
 /*

@@ -22,6 +22,16 @@
  */
 int process_service_name(const char *proc, pid_t pid, char ret[SERVICE_NAME_MAX]);
 
+/* What the kernel calls it: the name of its main thread, which the process can set. */
+#define PROCESS_COMM_MAX 64 /* that of a kernel thread is longer than others' 16 */
+int process_comm(const char *proc, pid_t pid, char ret[PROCESS_COMM_MAX]);
+
+/* The file name of its executable, cut to @size; -ESRCH also for kernel threads. */
+int process_exe_name(const char *proc, pid_t pid, char *ret, size_t size);
+
+/* /proc/PID/cgroup as it is, its first @size - 1 bytes. */
+int process_cgroup(const char *proc, pid_t pid, char *ret, size_t size);
+
 /* Identity of an executable: survives renames, tells a replaced file from its predecessor. */
 struct file_id {
 	uint64_t dev, ino;
