@@ -17,7 +17,8 @@
 /*
  * Fates of an event, per CPU, in one array per BPF object. At any quiet moment
  *     produced = aggregated + shipped + dropped
- * holds exactly, where aggregated is the sum of the histogram counts. What landed in the overflow
+ * holds exactly, where aggregated is the sum of the histogram counts, which user space tells apart into
+ * those that were asked for and those that were not. What landed in the overflow
  * series is aggregated too: its attributes are lost, its value is not.
  */
 enum sn_stat {
@@ -44,6 +45,8 @@ enum sn_task_access { SN_TASK_COMM, SN_TASK_READ, SN_TASK_TYPED };
 /* A process that appears in a series. Keyed by tgid; written once, at its first series. */
 struct sn_process {
 	__u64 start_ns; /* boot time of its start; tells a reused pid from the first owner */
+	__u32 parent;	/* tgid of who made it; 0: not known */
+	__u32 pad;
 	char comm[SN_COMM_LEN];
 };
 
@@ -150,6 +153,13 @@ struct sn_tcp_stages {
 	__u64 nagle;		    /* exchanges that waited as Nagle's algorithm makes them */
 };
 
+/* Why nobody wants to know of a socket. */
+enum sn_tcp_unwanted {
+	SN_TCP_WANTED,
+	SN_TCP_UNWANTED,    /* the connection: for good */
+	SN_TCP_PASSED_OVER, /* the process that used it last */
+};
+
 /*
  * What we remember of a socket. Written by its owner's calls and by the arrival of its segments: two
  * threads can use one at once, without a lock that holds for us, so what decides is read once, and a
@@ -177,6 +187,8 @@ struct sn_tcp_sock {
 	__u8 closer;	/* enum sn_tcp_closer */
 	__u8 flags;	/* the kernel half's own */
 	struct sn_tcp_key key;
+	__u8 unwanted; /* enum sn_tcp_unwanted */
+	__u8 pad[7];
 	__u64 first_sent;  /* start of the first send of the run that is under way */
 	__u64 idle;	   /* how long the connection was before that; 0: unknown */
 	__u64 began;	   /* the SYN that we sent; 0: not seen */
@@ -247,6 +259,29 @@ struct sn_tcp_listen_key {
 	__u32 netns; /* inode number */
 	__u16 port;  /* host order */
 	__u16 pad;
+};
+
+/*
+ * Which connections are measured; all zero: every one. Of ports and of nets any has to hold, and all
+ * that is not zero together.
+ */
+#define SN_TCP_FILTER_MAX 16
+
+struct sn_tcp_ports {
+	__u16 first, last; /* host order, both belong to it */
+};
+
+struct sn_tcp_net {
+	__u32 addr[4], mask[4]; /* network order; IPv4 as mapped into IPv6 */
+};
+
+struct sn_tcp_filter {
+	struct sn_tcp_net nets[SN_TCP_FILTER_MAX];
+	struct sn_tcp_ports ports[SN_TCP_FILTER_MAX];
+	__u32 sample_below; /* what a random number is below of those measured; 0: all are */
+	__u8 n_nets, n_ports;
+	__u8 role; /* enum sn_tcp_role; SN_TCP_UNKNOWN: either */
+	__u8 any;  /* there is something to decide */
 };
 
 /* ---- types.bpf.c ---- */
@@ -320,18 +355,19 @@ struct sn_http_start {
 };
 
 _Static_assert(sizeof(struct sn_http_start) == 96, "abi: sn_http_start");
-_Static_assert(sizeof(struct sn_process) == 24, "abi: sn_process");
+_Static_assert(sizeof(struct sn_process) == 32, "abi: sn_process");
 _Static_assert(sizeof(struct sn_process_event) == 8, "abi: sn_process_event");
 _Static_assert(sizeof(struct sn_tcp_key) == 24, "abi: sn_tcp_key");
 _Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 56, "abi: sn_tcp_value");
 _Static_assert(sizeof(struct sn_tcp_life) == 3 * sizeof(struct sn_hist) + 208, "abi: sn_tcp_life");
 _Static_assert(sizeof(struct sn_tcp_stages) == 5 * sizeof(struct sn_hist) + 24,
 	       "abi: sn_tcp_stages");
-_Static_assert(sizeof(struct sn_tcp_sock) == 288, "abi: sn_tcp_sock");
+_Static_assert(sizeof(struct sn_tcp_sock) == 296, "abi: sn_tcp_sock");
 _Static_assert(sizeof(struct sn_tcp_single) == 136, "abi: sn_tcp_single");
 _Static_assert(sizeof(struct sn_tcp_connection) == 24 + sizeof(struct sn_tcp_sock),
 	       "abi: sn_tcp_connection");
 _Static_assert(sizeof(struct sn_tcp_pair_key) == 40, "abi: sn_tcp_pair_key");
 _Static_assert(sizeof(struct sn_tcp_listen_key) == 8, "abi: sn_tcp_listen_key");
+_Static_assert(sizeof(struct sn_tcp_filter) == 36 * SN_TCP_FILTER_MAX + 8, "abi: sn_tcp_filter");
 _Static_assert(sizeof(struct sn_http_key) == 8, "abi: sn_http_key");
 _Static_assert(sizeof(struct sn_http_start_key) == 16, "abi: sn_http_start_key");

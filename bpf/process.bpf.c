@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "lib/ignored.bpf.h"
 #include "lib/stats.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -40,11 +41,21 @@ static __always_inline int ship(__u32 type, __u32 tgid, __u64 flags)
 	return 0;
 }
 
+/* Nobody has judged what runs under this tgid from now on. */
+static __always_inline __u32 own_tgid_anew(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	if (sn_by_process)
+		bpf_map_delete_elem(&sn_ignored, &tgid);
+	return tgid;
+}
+
 /* Reads no kernel types, so it has one form for all kernels. */
 SEC("?raw_tp/sched_process_exec")
 int sn_proc_exec(void *ctx)
 {
-	return ship(SN_PROCESS_EXEC, bpf_get_current_pid_tgid() >> 32, BPF_RB_FORCE_WAKEUP);
+	return ship(SN_PROCESS_EXEC, own_tgid_anew(), BPF_RB_FORCE_WAKEUP);
 }
 
 /* One event a process, not one a thread: when its last thread ends, leader or not. */
@@ -52,7 +63,7 @@ static __always_inline int on_exit(bool others_live)
 {
 	if (others_live)
 		return 0;
-	return ship(SN_PROCESS_EXIT, bpf_get_current_pid_tgid() >> 32, BPF_RB_NO_WAKEUP);
+	return ship(SN_PROCESS_EXIT, own_tgid_anew(), BPF_RB_NO_WAKEUP);
 }
 
 SEC("?tp_btf/sched_process_exit")

@@ -95,7 +95,7 @@ static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const bo
 
 	if (!view_sock(&v, sk, typed))
 		return 0;
-	st = sock_known(&v, typed);
+	st = sock_used(&v, typed);
 	if (!st)
 		return 0;
 	if (msg) {
@@ -229,7 +229,7 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 
 	if (!view_sock(&v, sk, typed))
 		return 0;
-	st = sock_known(&v, typed);
+	st = sock_used(&v, typed);
 	if (!st)
 		return 0;
 	copied = bytes_copied(&v);
@@ -275,8 +275,10 @@ static __always_inline void flush_rest(struct sn_tcp_sock *st, const struct view
 static __always_inline void on_done(struct sn_tcp_sock *st, const struct view *v, __u64 now,
 				    const bool typed)
 {
-	life_used(st);
 	pair_close(st, v, typed);
+	if (sock_unwanted(st))
+		return;
+	life_used(st);
 	single_ended(st, now);
 }
 
@@ -348,7 +350,9 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	err = typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err);
 	if (begins)
 		on_begin(st, &v, newstate, now, typed);
-	else
+	if (sock_unwanted(st) || (newstate == TCP_SYN_SENT && sock_passed_over(st, &v, typed)))
+		return 0;
+	if (!begins)
 		life_state(st, oldstate, now);
 	if (oldstate == TCP_ESTABLISHED)
 		st->closer = closer(newstate, err);
@@ -378,7 +382,8 @@ static __always_inline int on_destroy(struct sock *sk, const bool typed)
 	st = sock_state(sk, typed, false);
 	if (!st)
 		return 0;
-	flush_rest(st, &v);
+	if (!sock_unwanted(st))
+		flush_rest(st, &v);
 	if (st->ready)
 		on_done(st, &v, bpf_ktime_get_boot_ns(), typed);
 	if (sn_use_hash)
@@ -553,7 +558,7 @@ int BPF_PROG(sn_tcp_rst_out, struct sock *sk)
 	if (!sk || !view_sock(&v, sk, true))
 		return 0;
 	st = sock_state(sk, true, false);
-	if (st)
+	if (st && !sock_unwanted(st))
 		life_reset(st, true);
 	return 0;
 }
@@ -571,6 +576,8 @@ int BPF_PROG(sn_tcp_synack, struct sock *sk, struct request_sock *req)
 	st.key.role = SN_TCP_SERVER;
 	st.key.port = skc->skc_num;
 	read_peer(&st, skc, skc->skc_family, true);
+	if (sn_filter.any && !sn_filter_draws(&st.key))
+		return 0;
 	life_retransmitted(&st, 1, SN_TCP_SYN_ACK);
 	return 0;
 }
@@ -585,7 +592,7 @@ int sn_tcp_look(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct view v;
 
-	if (!sk || !st || !view_sock(&v, sk, true))
+	if (!sk || !st || sock_unwanted(st) || !view_sock(&v, sk, true))
 		return 0;
 	c.type = SN_TCP_STILL_OPEN;
 	c.state = v.state;
@@ -623,5 +630,15 @@ SEC("?syscall")
 int sn_t_waiting(struct sn_test_call *call)
 {
 	call->result = sn_seq_waiting(call->args[0], call->args[1], call->args[2]);
+	return 0;
+}
+
+SEC("?syscall")
+int sn_t_filter(struct sn_test_call *call)
+{
+	struct sn_tcp_key key = { .port = call->args[2], .role = call->args[3] };
+
+	__builtin_memcpy(key.peer, call->args, sizeof(key.peer));
+	call->result = sn_filter_wants(&sn_filter, &key);
 	return 0;
 }

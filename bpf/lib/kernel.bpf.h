@@ -189,6 +189,7 @@ struct task_struct {
 	__s32 pid;
 	__s32 tgid;
 	struct signal_struct *signal;
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	char comm[16];

@@ -33,10 +33,12 @@ static __always_inline void sn_remember_process(__u32 tgid)
 	if (sn_task_access == SN_TASK_TYPED) {
 		leader = bpf_get_current_task_btf()->group_leader;
 		process.start_ns = leader->start_boottime;
+		process.parent = leader->real_parent->tgid;
 		__builtin_memcpy(process.comm, leader->comm, sizeof(process.comm));
 	} else if (sn_task_access == SN_TASK_READ) {
 		leader = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
 		process.start_ns = BPF_CORE_READ(leader, start_boottime);
+		process.parent = BPF_CORE_READ(leader, real_parent, tgid);
 		BPF_CORE_READ_STR_INTO(&process.comm, leader, comm);
 	} else if ((__u32)bpf_get_current_pid_tgid() == tgid) {
 		bpf_get_current_comm(process.comm, sizeof(process.comm));

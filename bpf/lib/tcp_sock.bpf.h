@@ -12,6 +12,7 @@
 #include "lib/process.bpf.h"
 #include "lib/record.bpf.h"
 #include "lib/seq.bpf.h"
+#include "lib/tcp_filter.bpf.h"
 
 /*
  * Set before loading. State lives in socket storage, unless the kernel has none for tracing
@@ -234,6 +235,8 @@ static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct v
 	st->key.role = role;
 	st->peer_port = bpf_ntohs(port);
 	st->ready = true;
+	if (sn_filter.any && !sn_filter_draws(&st->key))
+		st->unwanted = SN_TCP_UNWANTED;
 }
 
 /* From here on sequence numbers are bytes: the connection stands, or stood before we came. */
@@ -256,7 +259,7 @@ static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view 
  * The state of a socket that is in use. A kernel may leave a program out that would interrupt itself,
  * so even a socket whose handshake we saw can be found not open here.
  */
-static __always_inline struct sn_tcp_sock *sock_known(const struct view *v, const bool typed)
+static __always_inline struct sn_tcp_sock *sock_find(const struct view *v, const bool typed)
 {
 	struct sock *sk = v->sk;
 	struct sn_tcp_sock *st = sock_state(sk, typed, true);
@@ -268,6 +271,64 @@ static __always_inline struct sn_tcp_sock *sock_known(const struct view *v, cons
 	if (v->state != TCP_SYN_SENT)
 		sock_open(st, v, typed);
 	return st;
+}
+
+/* Whether @st is not measured, or was last used by a process that is not. */
+static __always_inline bool sock_unwanted(const struct sn_tcp_sock *st)
+{
+	return (sn_filter.any || sn_by_process) && st->unwanted;
+}
+
+/*
+ * Whether the call that we are in is one of a process that is not measured. It is passed over, and
+ * leaves its mark: another process that uses the socket later, or this one as another program, begins
+ * as if sonde had come between the two.
+ */
+static __always_inline bool sock_passed_over(struct sn_tcp_sock *st, const struct view *v,
+					     const bool typed)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct tcp_sock *tp = v->tp;
+
+	if (!sn_by_process)
+		return false;
+	if (bpf_map_lookup_elem(&sn_ignored, &tgid)) {
+		st->unwanted = SN_TCP_PASSED_OVER;
+		st->key.tgid = tgid;
+		st->rx_seq = bytes_copied(v);
+		return true;
+	}
+	if (st->unwanted) {
+		st->unwanted = SN_TCP_WANTED;
+		st->phase = IDLE;
+		st->flags = 0;
+		st->arrived = st->request = st->read_last = 0;
+		st->began = st->established = st->handshake = st->state_since = 0;
+		st->rx_pending = 0;
+		st->tx_seq = v->write_seq;
+		if (sn_detail || sn_singles)
+			st->retransmits =
+				typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
+	}
+	return false;
+}
+
+/* sock_find() for whoever is called by the network: NULL if nobody wants to know. */
+static __always_inline struct sn_tcp_sock *sock_known(const struct view *v, const bool typed)
+{
+	struct sn_tcp_sock *st = sock_find(v, typed);
+
+	return st && !sock_unwanted(st) ? st : NULL;
+}
+
+/* sock_find() for the calls of the owner: NULL if nobody wants to know. */
+static __always_inline struct sn_tcp_sock *sock_used(const struct view *v, const bool typed)
+{
+	struct sn_tcp_sock *st = sock_find(v, typed);
+
+	if (!st || (sn_filter.any && st->unwanted == SN_TCP_UNWANTED))
+		return NULL;
+	return sock_passed_over(st, v, typed) ? NULL : st;
 }
 
 /* The series of @st; when it is new, its owner is remembered by name. */

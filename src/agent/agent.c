@@ -20,6 +20,7 @@
 #include "base/worker.h"
 #include "kern/btf.h"
 #include "probe/run.h"
+#include "probe/tcp_filter.h"
 #include "world/inspector.h"
 
 #define MAX_PROBES 16
@@ -37,6 +38,7 @@ struct agent {
 	struct processes *processes;
 	struct probe_singles singles;
 	struct connections *connections;
+	struct selection selection;
 	struct probe_env env;
 	struct probe_run *runs[MAX_PROBES + 1];
 	struct event *ring_events[MAX_PROBES];
@@ -173,6 +175,50 @@ static int use_types(const char *path, struct err *e)
 	return 0;
 }
 
+/* ---- what is measured ---- */
+
+static void collect_probes(struct agent *a)
+{
+	struct err e = {};
+	bool failed = false;
+
+	for (size_t i = 0; i < a->n_runs; i++)
+		if (probe_run_collect(a->runs[i], &e) < 0)
+			failed = true;
+	if (failed && !a->collect_failed)
+		log_error("%s", e.msg);
+	a->collect_failed = failed;
+}
+
+static void on_turn(void *arg)
+{
+	collect_probes(arg);
+}
+
+static void on_ignore(uint32_t tgid, bool ignore, void *arg)
+{
+	struct agent *a = arg;
+
+	for (size_t i = 0; i < a->n_runs; i++)
+		probe_run_ignore(a->runs[i], tgid, ignore);
+}
+
+/* What the settings say was checked when they were read. */
+static void choose(struct agent *a)
+{
+	const struct processes_listener listener = { on_turn, on_ignore, a };
+	const struct config *c = a->config;
+
+	a->selection =
+		(struct selection){ c->pids, c->commands, c->services, c->containers, c->cgroups };
+	a->env.by_process = !selection_is_empty(&a->selection);
+	if (a->env.by_process)
+		processes_select(a->processes, &a->selection, &listener);
+	tcp_filter_ports(c->ports, &a->env.tcp_filter);
+	tcp_filter_peers(c->peers, &a->env.tcp_filter);
+	tcp_filter_finish(c->sample, c->role, &a->env.tcp_filter);
+}
+
 static int agent_open(struct agent *a, struct err *e)
 {
 	int r;
@@ -196,6 +242,7 @@ static int agent_open(struct agent *a, struct err *e)
 		.singles = a->singles,
 		.connections = a->connections,
 	};
+	choose(a);
 	r = open_loop(a, e);
 	if (!r && *a->config->btf)
 		r = use_types(a->config->btf, e);
@@ -215,6 +262,9 @@ static int agent_open(struct agent *a, struct err *e)
 				&a->tracker, e);
 	if (!r)
 		r = open_drain(a);
+	/* Who becomes another program from now on is told of, and judged anew. */
+	if (!r)
+		r = processes_survey(a->processes, e);
 	return r;
 }
 
@@ -295,16 +345,8 @@ void agent_drain(struct agent *a)
 
 static void collect(struct agent *a)
 {
-	struct err e = {};
-	bool failed = false;
-
 	agent_drain(a);
-	for (size_t i = 0; i < a->n_runs; i++)
-		if (probe_run_collect(a->runs[i], &e) < 0)
-			failed = true;
-	if (failed && !a->collect_failed)
-		log_error("%s", e.msg);
-	a->collect_failed = failed;
+	collect_probes(a);
 }
 
 struct snapshot *agent_snapshot(struct agent *a)

@@ -109,6 +109,12 @@ static int proxies(const struct config *c, const struct compared *a, struct strb
 
 /* ---- a mesh ---- */
 
+/* The one that is asked for here; a file or a variable says what other commands measure. "": none. */
+static const char *service_of(const struct config *c)
+{
+	return c->layer[opt_find("service") - opts] == LAYER_FLAG ? c->services : "";
+}
+
 static int nothing_to_compare(const struct config *c, const struct mesh *m, struct err *e)
 {
 	cleanup(strbuf_done) struct strbuf names = {};
@@ -122,11 +128,11 @@ static int nothing_to_compare(const struct config *c, const struct mesh *m, stru
 			strbuf_printf(&names, "%s%s", last ? ", " : "", name);
 		last = name;
 	}
-	if (*c->service)
+	if (*service_of(c))
 		return err_set(e, -ENOENT,
 			       "service '%.60s' is not a server in %s, or it is not clear which of "
 			       "the mesh's destinations it is: %.220s",
-			       c->service, c->files[0], strbuf_str(&names));
+			       service_of(c), c->files[0], strbuf_str(&names));
 	return err_set(e, -ENOENT,
 		       "%s has no service that is called like a destination of the mesh (%.220s): "
 		       "say which one is meant by --service NAME",
@@ -145,7 +151,7 @@ static int mesh(const struct config *c, const struct document *d, const struct c
 
 	if (r < 0)
 		return r;
-	if (mesh_compare(m, a->snapshot, *c->service ? c->service : NULL, &rows) < 0)
+	if (mesh_compare(m, a->snapshot, *service_of(c) ? service_of(c) : NULL, &rows) < 0)
 		return no_memory(e);
 	if (!rows.n_compared)
 		return nothing_to_compare(c, m, e);
@@ -164,11 +170,11 @@ static const char *wrong_use(const struct config *c)
 	if (!c->files[0])
 		return "compare wants one or two documents of 'sonde report'. See 'sonde compare "
 		       "--help'";
-	if (c->files[1] && (*c->proxy || *c->mesh || *c->service))
+	if (c->files[1] && (*c->proxy || *c->mesh || *service_of(c)))
 		return "--proxy, --mesh and --service are about one document, not two";
 	if (*c->proxy && *c->mesh)
 		return "--proxy and --mesh are two comparisons: ask for one";
-	if (*c->service && !*c->mesh)
+	if (*service_of(c) && !*c->mesh)
 		return "--service goes with --mesh; a proxy is picked by --proxy";
 	return NULL;
 }

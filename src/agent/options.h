@@ -55,15 +55,22 @@ enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 /* How a value is written, checked and stored; options_value.h. */
 enum opt_type {
-	OPT_TEXT,     /* char *; any text */
-	OPT_URL,      /* char *; http:// or https://, no credentials; "" is off */
-	OPT_LISTEN,   /* char *; ADDRESS:PORT or "off" */
-	OPT_HEADERS,  /* char *; k=v,k=v, percent-encoded */
-	OPT_NAMES,    /* char *; names separated by commas, "" for all */
-	OPT_NUMBER,   /* uint64_t */
-	OPT_DURATION, /* uint64_t, nanoseconds; "10s", "250ms", "1m30s", or plain seconds */
-	OPT_BOOL,     /* bool */
-	OPT_CHOICE,   /* an enum, numbered in the order of choices */
+	OPT_TEXT,    /* char *; any text */
+	OPT_URL,     /* char *; http:// or https://, no credentials; "" is off */
+	OPT_LISTEN,  /* char *; ADDRESS:PORT or "off" */
+	OPT_HEADERS, /* char *; k=v,k=v, percent-encoded */
+	OPT_NAMES,   /* char *; names separated by commas, "" for all */
+	/* char *; other lists, "" for no restriction */
+	OPT_PORTS,	/* "80,8000-8100" */
+	OPT_PEERS,	/* "10.0.0.0/8,::1" */
+	OPT_PIDS,	/* "1,812" */
+	OPT_GLOBS,	/* "nginx,py*" */
+	OPT_CONTAINERS, /* "3f2a,9b01c2" */
+	OPT_NUMBER,	/* uint64_t; from here on values that are numbers */
+	OPT_DURATION,	/* uint64_t, nanoseconds; "10s", "250ms", "1m30s", or plain seconds */
+	OPT_SHARE,	/* uint64_t, of TCP_SHARE_ALL; "0.25" */
+	OPT_BOOL,	/* bool */
+	OPT_CHOICE,	/* an enum, numbered in the order of choices */
 };
 
 enum opt_flag {
@@ -111,7 +118,7 @@ extern const struct command commands[];
 extern const char *const opt_groups[OPT_GROUP_MAX];
 extern const char *const exit_statuses[STATUS_MAX];
 
-#define MAX_OPTS  32
+#define MAX_OPTS  48
 #define MAX_FILES 2
 
 /* Where a value came from, weakest first. */
@@ -132,14 +139,18 @@ struct config {
 	char *otlp_metrics_endpoint;
 	char *otlp_headers; /* secret */
 	char *service_name;
-	char *output;		      /* "-" is standard output */
-	char *topic;		      /* COMMAND_HELP: the command asked about; "": the program */
-	char *files[MAX_FILES + 1];   /* arguments that are files, NULL-ended */
-	char *proxy, *mesh, *service; /* COMMAND_COMPARE; "": not given */
+	char *output;		    /* "-" is standard output */
+	char *topic;		    /* COMMAND_HELP: the command asked about; "": the program */
+	char *files[MAX_FILES + 1]; /* arguments that are files, NULL-ended */
+	char *proxy, *mesh;	    /* COMMAND_COMPARE; "": not given */
 	uint64_t otlp_timeout_ns, otlp_interval_ns;
 	uint64_t duration_ns; /* 0: until interrupted */
 	uint64_t max_series;
-	uint64_t pid; /* 0: every process */
+	/* What is measured: of each list any, of different ones all; "": no restriction. */
+	char *ports, *peers;
+	char *pids, *commands, *services, *containers, *cgroups; /* struct selection */
+	uint64_t sample;					 /* of TCP_SHARE_ALL */
+	int role;						 /* enum sn_tcp_role */
 	int otlp_protocol;
 	enum tier tier;
 	enum log_level log_level;

@@ -2,6 +2,7 @@
 #include "agent/options.h"
 
 #include "base/clock.h"
+#include "probe/tcp_filter.h"
 
 #define MSEC	  NSEC_PER_MSEC
 #define HOUR	  (3600 * NSEC_PER_SEC)
@@ -15,6 +16,7 @@
 #define COMPARE	  (1U << COMMAND_COMPARE)
 #define VERSION	  (1U << COMMAND_VERSION)
 #define HELP	  (1U << COMMAND_HELP)
+#define MEASURE	  (RUN | REPORT) /* what can be told what not to measure */
 #define ALL	  ((1U << COMMAND_MAX) - 1)
 
 /* clang-format off */
@@ -25,9 +27,51 @@ const struct opt opts[] = {
 	  .help = "probes to use, separated by commas; all if not given",
 	  .text = "The names are those that 'sonde list' prints. Arguments of a command mean the "
 		  "same and come first." },
-	{ "pid", 0, OPT_NUMBER, AT(pid), .min = 1, .max = 4194304, .metavar = "PID",
-	  .commands = PLAN, .flags = OPT_NO_FILE | OPT_NO_ENV, .group = OPT_GROUP_MEASURE,
-	  .help = "plan for this process alone" },
+	{ "port", 0, OPT_PORTS, AT(ports), .fallback = "", .metavar = "LIST", .commands = MEASURE,
+	  .group = OPT_GROUP_MEASURE,
+	  .help = "TCP: measure these ports of services alone, such as 80,8000-8100",
+	  .text = "At most 16 ports or ranges. This, peer, role and sample choose connections, when "
+		  "they begin; those that are not measured cost next to nothing from then on. "
+		  "Requests of Go programs are not chosen by them." },
+	{ "peer", 0, OPT_PEERS, AT(peers), .fallback = "", .metavar = "LIST", .commands = MEASURE,
+	  .group = OPT_GROUP_MEASURE,
+	  .help = "TCP: measure these other ends alone, such as 10.0.0.0/8,fd00::/8",
+	  .text = "At most 16 networks or addresses. IPv4 is meant wherever the other end has such "
+		  "an address, also where the socket is an IPv6 one." },
+	{ "role", 0, OPT_CHOICE, AT(role), .choices = "any|client|server", .fallback = "any",
+	  .metavar = "NAME", .commands = MEASURE, .group = OPT_GROUP_MEASURE,
+	  .help = "TCP: measure this end of connections alone: any, client or server" },
+	{ "sample", 0, OPT_SHARE, AT(sample), .min = 1, .max = TCP_SHARE_ALL, .fallback = "1",
+	  .metavar = "SHARE", .commands = MEASURE, .group = OPT_GROUP_MEASURE,
+	  .help = "TCP: measure this share of connections, such as 0.1",
+	  .text = "Each is drawn by lot when it begins, each end for itself. Figures are those of "
+		  "the sample: nothing is scaled up." },
+	{ "pid", 0, OPT_PIDS, AT(pids), .fallback = "", .metavar = "LIST",
+	  .commands = MEASURE | PLAN, .group = OPT_GROUP_MEASURE,
+	  .help = "these processes alone, such as 812,4711",
+	  .text = "This, command, service, container and cgroup choose processes. Of one list any "
+		  "value has to fit, of different ones each. What a process is, is looked at when it "
+		  "is first seen and when it becomes another program." },
+	{ "command", 0, OPT_GLOBS, AT(commands), .fallback = "", .metavar = "LIST",
+	  .commands = MEASURE, .group = OPT_GROUP_MEASURE,
+	  .help = "measure processes of these names alone, such as nginx,python*",
+	  .text = "The name is that of the main thread (ps -o comm), or the file name of the "
+		  "executable." },
+	{ "service", 0, OPT_GLOBS, AT(services), .fallback = "", .metavar = "LIST",
+	  .commands = MEASURE | COMPARE, .group = OPT_GROUP_MEASURE,
+	  .help = "these services alone, such as checkout,cart-*",
+	  .text = "The name is the one that figures are shown under. For compare, and as an option of "
+		  "its own alone: the one service to put beside a mesh's; that of the same name if not "
+		  "given." },
+	{ "container", 0, OPT_CONTAINERS, AT(containers), .fallback = "", .metavar = "LIST",
+	  .commands = MEASURE, .group = OPT_GROUP_MEASURE,
+	  .help = "measure these containers alone, by the first 4 or more digits of the id",
+	  .text = "As the runtime shows it (docker ps, crictl ps), found in the names of the "
+		  "process's cgroups." },
+	{ "cgroup", 0, OPT_GLOBS, AT(cgroups), .fallback = "", .metavar = "LIST",
+	  .commands = MEASURE, .group = OPT_GROUP_MEASURE,
+	  .help = "measure these cgroups alone, such as /system.slice/nginx.service",
+	  .text = "Paths as in /proc/PID/cgroup, of any hierarchy; * is anything, slashes too." },
 	{ "duration", 'd', OPT_DURATION, AT(duration_ns), .max = 366 * 24 * HOUR, .fallback = "0",
 	  .metavar = "TIME", .commands = REPORT, .group = OPT_GROUP_MEASURE,
 	  .help = "how long to measure; 0: until Ctrl-C" },
@@ -63,9 +107,6 @@ const struct opt opts[] = {
 	  .text = "What is read is istio_request_duration_milliseconds: from an answer of "
 		  "Prometheus's query API saved in a file, from a proxy's text saved in a file, or "
 		  "from a Prometheus server, which is asked for what the report's time added." },
-	{ "service", 0, OPT_TEXT, AT(service), .fallback = "", .metavar = "NAME",
-	  .commands = COMPARE, .flags = OPT_NO_FILE | OPT_NO_ENV, .group = OPT_GROUP_MEASURE,
-	  .help = "the service to put beside a mesh's; that of the same name if not given" },
 
 	/* ---- where figures go ---- */
 	{ "listen", 'l', OPT_LISTEN, AT(listen), .fallback = "127.0.0.1:9477",

@@ -11,6 +11,8 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "probe/tcp_filter.h"
+#include "world/selection.h"
 
 static const struct unit {
 	const char *name;
@@ -229,6 +231,24 @@ static int bool_parse(const char *text, uint64_t *ret)
 	return -EINVAL;
 }
 
+/* A decimal fraction, to the nearest of TCP_SHARE_ALL parts. */
+static int share_parse(const char *text, uint64_t *ret)
+{
+	char *end;
+	double v;
+
+	/* strtod() alone would also take signs, exponents, "inf" and hexadecimal. */
+	if (!*text || strspn(text, "0123456789.") != strlen(text))
+		return -EINVAL;
+	v = strtod(text, &end);
+	if (*end || end == text)
+		return -EINVAL;
+	if (v > 1)
+		return -ERANGE;
+	*ret = (uint64_t)(v * (double)TCP_SHARE_ALL + 0.5);
+	return 0;
+}
+
 static bool in_range(const struct opt *o, uint64_t v)
 {
 	return v >= o->min && v <= o->max;
@@ -250,6 +270,9 @@ static int number_check(const struct opt *o, const char *text, enum opt_env_form
 		    __builtin_mul_overflow(*ret, NSEC_PER_MSEC, ret))
 			return -ERANGE;
 		return r < 0 ? r : in_range(o, *ret) ? 0 : -ERANGE;
+	case OPT_SHARE:
+		r = share_parse(text, ret);
+		return r < 0 ? r : in_range(o, *ret) ? 0 : -ERANGE;
 	case OPT_BOOL:
 		if (form == OPT_ENV_OTEL_BOOL) {
 			*ret = !strcasecmp(text, "true");
@@ -263,6 +286,8 @@ static int number_check(const struct opt *o, const char *text, enum opt_env_form
 
 static bool text_check(const struct opt *o, const char *text)
 {
+	struct sn_tcp_filter filter;
+
 	if (has_control(text))
 		return false;
 	switch (o->type) {
@@ -274,6 +299,16 @@ static bool text_check(const struct opt *o, const char *text)
 		return is_headers(text);
 	case OPT_NAMES:
 		return is_names(text);
+	case OPT_PORTS:
+		return tcp_filter_ports(text, &filter) == 0;
+	case OPT_PEERS:
+		return tcp_filter_peers(text, &filter) == 0;
+	case OPT_PIDS:
+		return selection_is_pids(text);
+	case OPT_GLOBS:
+		return selection_is_globs(text);
+	case OPT_CONTAINERS:
+		return selection_is_containers(text);
 	default:
 		/* Off, for an option whose default is that. */
 		return *text || (o->fallback && !*o->fallback);
@@ -291,6 +326,14 @@ static void accepted(const struct opt *o, enum opt_env_form form, char *buf, siz
 			"off",
 		[OPT_HEADERS] = "a list such as name=value,name=value with percent-encoded values",
 		[OPT_NAMES] = "a list of names such as tcp,http",
+		[OPT_PORTS] = "a list of at most 16 ports and ranges such as 80,8000-8100",
+		[OPT_PEERS] = "a list of at most 16 addresses and networks such as "
+			      "10.0.0.0/8,fd00::/8, without bits behind the prefix",
+		[OPT_PIDS] = "a list of process ids such as 812,4711",
+		[OPT_GLOBS] = "a list of names or patterns such as nginx,py*",
+		[OPT_CONTAINERS] = "a list of container ids, 4 to 64 lower-case hexadecimal digits "
+				   "of each",
+		[OPT_SHARE] = "a share above 0 and up to 1, such as 0.1",
 		[OPT_BOOL] = "true or false",
 	};
 	char min[DURATION_TEXT_MAX], max[DURATION_TEXT_MAX];

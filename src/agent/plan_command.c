@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,10 +127,21 @@ static void print_json(const struct config *c, const struct plan *p, size_t unre
 	json_decref(root);
 }
 
+static int look_at(struct discovery *d, const char *pids, struct err *e)
+{
+	for (const char *p = pids; *p; p += strcspn(p, ","), p += *p == ',') {
+		pid_t pid = (pid_t)strtol(p, NULL, 10);
+
+		if (!process_alive("/proc", pid))
+			return err_set(e, -ESRCH, "there is no process %d", pid);
+		discovery_look(d, &pid, 1);
+	}
+	return 0;
+}
+
 enum exit_status command_plan(const struct config *c)
 {
 	cleanup(inspector_freep) struct inspector *inspector = NULL;
-	pid_t pid = (pid_t)c->pid;
 	struct discovery *d;
 	struct strbuf out = {};
 	struct err e = {};
@@ -141,12 +153,7 @@ enum exit_status command_plan(const struct config *c)
 		log_error("%s", inspector ? "out of memory" : e.msg);
 		return STATUS_FAILED;
 	}
-	if (pid && !process_alive("/proc", pid))
-		r = err_set(&e, -ESRCH, "there is no process %d", pid);
-	else if (pid)
-		discovery_look(d, &pid, 1);
-	else
-		r = discovery_scan(d, &e);
+	r = *c->pids ? look_at(d, c->pids, &e) : discovery_scan(d, &e);
 	if (r < 0) {
 		log_error("%s", e.msg);
 	} else {

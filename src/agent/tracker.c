@@ -192,6 +192,16 @@ static void drain(struct tracker *t)
 	submit(t);
 }
 
+/* Ends that were missed; where new programs may have been, too, what runs is judged anew. */
+static void look_again(struct tracker *t, bool all)
+{
+	struct err e = {};
+
+	processes_check_all(t->processes);
+	if (all && processes_survey(t->processes, &e) < 0)
+		log_warn("%s", e.msg);
+}
+
 void tracker_drain(struct tracker *t)
 {
 	uint64_t lost;
@@ -203,7 +213,7 @@ void tracker_drain(struct tracker *t)
 	if (lost != t->lost) {
 		t->lost = lost;
 		t->waiting.all = true;
-		processes_check_all(t->processes);
+		look_again(t, true);
 		submit(t);
 	}
 }
@@ -232,17 +242,38 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	struct tracker *t = arg;
 
 	t->waiting.all = true;
-	processes_check_all(t->processes);
+	look_again(t, !t->ring);
 	processes_forget(t->processes, clock_boot_ns() - KEEP_NAMES_NS);
 	submit(t);
 }
 
+/* Where a probe leaves processes alone, the kernel takes them out of its map as they turn or end. */
+static int share_ignored(struct tracker *t, struct probe_run *const *runs, struct err *e)
+{
+	const bool yes = true;
+
+	for (; *runs; runs++) {
+		int fd = probe_run_ignored(*runs);
+
+		if (fd < 0)
+			continue;
+		if (kern_object_share(t->object, "sn_ignored", fd) < 0)
+			return err_set(e, -EINVAL, "a BPF map cannot be shared");
+		return kern_object_set(t->object, "sn_by_process", &yes, sizeof(yes), e);
+	}
+	kern_object_resize(t->object, "sn_ignored", 1);
+	return 0;
+}
+
 /* Without its events, the walk over /proc still finds every process, only later. */
-static int open_events(struct tracker *t, struct event_base *base, struct err *e)
+static int open_events(struct tracker *t, struct event_base *base, struct probe_run *const *runs,
+		       struct err *e)
 {
 	static const struct kern_image image = KERN_IMAGE(process);
 	int r = kern_object_open(&image, &t->object, e);
 
+	if (!r)
+		r = share_ignored(t, runs, e);
 	if (!r)
 		r = kern_object_create(t->object, e);
 	if (!r)
@@ -278,7 +309,7 @@ int tracker_new(struct event_base *base, struct worker *w, struct inspector *ins
 		tracker_free(t);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	if (open_events(t, base, e) != 0)
+	if (open_events(t, base, runs, e) != 0)
 		log_warn("new programs are found by a look at /proc every ten seconds only: %s",
 			 e->msg);
 	/* The events are on: what starts from now on is not missed by the first walk. */

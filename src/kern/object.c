@@ -132,6 +132,13 @@ int kern_object_resize(struct kern_object *o, const char *map, uint32_t max_entr
 	return m ? bpf_map__set_max_entries(m, max_entries) : -ENOENT;
 }
 
+int kern_object_share(struct kern_object *o, const char *map, int fd)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(o->base, map);
+
+	return m ? bpf_map__reuse_fd(m, fd) : -ENOENT;
+}
+
 int kern_object_omit(struct kern_object *o, const char *map)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(o->base, map);

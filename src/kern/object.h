@@ -36,6 +36,8 @@ int kern_object_open(const struct kern_image *image, struct kern_object **ret, s
 int kern_object_set(struct kern_object *o, const char *variable, const void *value, size_t size,
 		    struct err *e);
 int kern_object_resize(struct kern_object *o, const char *map, uint32_t max_entries);
+/* In place of a map of its own: that of another object, behind @fd, which is not taken. */
+int kern_object_share(struct kern_object *o, const char *map, int fd);
 int kern_object_omit(struct kern_object *o, const char *map);
 
 /* Makes the maps. -EPERM without the rights, with a sentence. */

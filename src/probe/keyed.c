@@ -21,6 +21,7 @@ struct entry {
 	struct probe_entry public;
 	char service[SERVICE_NAME_MAX]; /* outlives what `processes` knows of it */
 	uint32_t tgid;
+	bool unwanted;
 	uint64_t changed_ns;
 	UT_hash_handle hh;
 	void *value; /* as it was at the last reading; behind the key in one piece of memory */
@@ -31,7 +32,8 @@ struct keyed {
 	const struct probe_table *table;
 	const struct probe_env *env;
 	struct entry *entries;
-	uint64_t now_ns, events;
+	struct keyed_events events;
+	uint64_t now_ns;
 	int map_fd, processes_fd;
 };
 
@@ -75,8 +77,10 @@ static void name_entry(struct keyed *k, struct entry *en)
 		en->public.service = en->service;
 		return;
 	}
-	if (kern_map_get(k->processes_fd, &en->tgid, &known) == 0)
+	if (kern_map_get(k->processes_fd, &en->tgid, &known) == 0) {
 		memcpy(comm, known.comm, SN_COMM_LEN);
+		processes_remember(k->env->processes, en->tgid, comm, known.parent);
+	}
 	snprintf(en->service, sizeof(en->service), "%s",
 		 processes_service(k->env->processes, en->tgid, comm));
 	en->public.service = en->service;
@@ -116,6 +120,17 @@ static void follow_name(struct keyed *k, struct entry *en)
 	memset(en->public.series, 0, sizeof(en->public.series));
 }
 
+/* The same of one that is judged anew. Who had no room is in one series with those that are wanted. */
+static void follow_verdict(struct keyed *k, struct entry *en)
+{
+	bool unwanted = k->env->by_process && !en->public.overflow &&
+			!(en->tgid && processes_wanted(k->env->processes, en->tgid));
+
+	if (unwanted != en->unwanted)
+		memset(en->public.series, 0, sizeof(en->public.series));
+	en->unwanted = unwanted;
+}
+
 static void add_value(struct keyed *k, struct entry *en, const void *value)
 {
 	const struct probe_table *t = k->table;
@@ -123,7 +138,11 @@ static void add_value(struct keyed *k, struct entry *en, const void *value)
 	if (memcmp(en->value, value, t->value_size) == 0)
 		return;
 	follow_name(k, en);
-	k->events += t->add(k->env->registry, &en->public, en->value, value);
+	follow_verdict(k, en);
+	if (en->unwanted)
+		k->events.unwanted += t->add(NULL, &en->public, en->value, value);
+	else
+		k->events.aggregated += t->add(k->env->registry, &en->public, en->value, value);
 	memcpy(en->value, value, t->value_size);
 	en->changed_ns = k->now_ns;
 }
@@ -158,13 +177,19 @@ static void let_go_of(struct keyed *k, struct entry *en, void *value)
 	free(en);
 }
 
-void keyed_let_go(struct keyed *k, uint64_t now_ns, uint64_t *events)
+static void give_events(const struct keyed *k, struct keyed_events *to)
+{
+	to->aggregated += k->events.aggregated;
+	to->unwanted += k->events.unwanted;
+}
+
+void keyed_let_go(struct keyed *k, uint64_t now_ns, struct keyed_events *events)
 {
 	cleanup(cleanup_free) void *value = malloc(k->table->value_size);
 	struct entry *en, *next;
 
 	k->now_ns = now_ns;
-	k->events = 0;
+	k->events = (struct keyed_events){};
 	HASH_ITER (hh, k->entries, en, next) {
 		uint64_t idle = now_ns - en->changed_ns;
 		bool ended;
@@ -175,7 +200,7 @@ void keyed_let_go(struct keyed *k, uint64_t now_ns, uint64_t *events)
 		if (ended || idle >= LET_GO_LIVE_NS)
 			let_go_of(k, en, value);
 	}
-	*events += k->events;
+	give_events(k, events);
 }
 
 int keyed_open(const struct probe_table *t, struct kern_object *o, const struct probe_env *env,
@@ -202,15 +227,15 @@ int keyed_open(const struct probe_table *t, struct kern_object *o, const struct 
 	return err;
 }
 
-int keyed_collect(struct keyed *k, uint64_t now_ns, uint64_t *events, struct err *e)
+int keyed_collect(struct keyed *k, uint64_t now_ns, struct keyed_events *events, struct err *e)
 {
 	const struct probe_table *t = k->table;
 	int err;
 
 	k->now_ns = now_ns;
-	k->events = 0;
+	k->events = (struct keyed_events){};
 	err = kern_map_walk(k->map_fd, t->key_size, t->value_size, take_value, k, e);
-	*events += k->events;
+	give_events(k, events);
 	return err;
 }
 

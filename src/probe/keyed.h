@@ -19,10 +19,15 @@ struct keyed;
 int keyed_open(const struct probe_table *t, struct kern_object *o, const struct probe_env *env,
 	       struct keyed **ret, struct err *e);
 
+/* Events that were found: in the registry; of processes that are not wanted, and so nowhere. */
+struct keyed_events {
+	uint64_t aggregated, unwanted;
+};
+
 /* Adds the events that it found to *@events. */
-int keyed_collect(struct keyed *k, uint64_t now_ns, uint64_t *events, struct err *e);
+int keyed_collect(struct keyed *k, uint64_t now_ns, struct keyed_events *events, struct err *e);
 
 /* Lets go of keys that nothing adds to any more; what they gained at the last moment is added. */
-void keyed_let_go(struct keyed *k, uint64_t now_ns, uint64_t *events);
+void keyed_let_go(struct keyed *k, uint64_t now_ns, struct keyed_events *events);
 
 void keyed_close(struct keyed *k);

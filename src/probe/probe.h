@@ -46,6 +46,8 @@ struct probe_env {
 	bool detail;	     /* also what costs more */
 	struct probe_singles singles;
 	struct connections *connections; /* where single connections are added up, or NULL */
+	bool by_process;		 /* some processes are not measured: processes_select() */
+	struct sn_tcp_filter tcp_filter;
 	bool hot_only; /* of the hooks, those that run in each exchange: to measure them */
 };
 
@@ -61,7 +63,8 @@ struct probe_table {
 	uint32_t (*tgid)(const void *key);
 	/*
 	 * Adds to the registry what @entry gained between two readings of its value; @before is
-	 * zeroed at the first. Returns the number of events, for the account of losses.
+	 * zeroed at the first. Returns the number of events, for the account of losses; that alone
+	 * is wanted when @r is NULL, which registry_series() takes.
 	 */
 	uint64_t (*add)(struct registry *r, struct probe_entry *entry, const void *before,
 			const void *now);

@@ -11,7 +11,6 @@
 #include "kern/features.h"
 #include "kern/map.h"
 #include "kern/ring.h"
-#include "probe/keyed.h"
 
 #define SWEEP_NS (10 * NSEC_PER_SEC)
 #define LOOK_NS	 (5 * NSEC_PER_SEC)
@@ -63,8 +62,8 @@ struct probe_run {
 	void *looking; /* the state of probe->look() */
 	int stats_fd;
 	struct series *fate_series[ARRAY_SIZE(fates)];
-	struct series *aggregated_series, *shipped_series, *unfinished_series, *skipped_series,
-		*unaccounted_series;
+	struct series *aggregated_series, *unwanted_series, *shipped_series, *unfinished_series,
+		*skipped_series, *unaccounted_series;
 };
 
 static void close_tables(struct probe_run *r)
@@ -171,6 +170,8 @@ static void open_series(struct probe_run *r)
 								    : "sonde.event.reason",
 				   fates[i].value);
 	r->aggregated_series = own_series(r, METRIC_EVENTS, "sonde.event.fate", "aggregated");
+	if (r->env->by_process)
+		r->unwanted_series = own_series(r, METRIC_EVENTS, "sonde.event.fate", "unwanted");
 	r->shipped_series = own_series(r, METRIC_EVENTS, "sonde.event.fate", "shipped");
 	r->unfinished_series = own_series(r, METRIC_MISSED, "sonde.event.reason", "no_end");
 	r->skipped_series = own_series(r, METRIC_MISSED, "sonde.event.reason", "recursion");
@@ -272,7 +273,8 @@ static void publish_account(struct probe_run *r)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fates); i++)
 		series_set_total(r->fate_series[i], a->stats[fates[i].stat]);
-	series_set_total(r->aggregated_series, a->aggregated - a->stats[SN_STAT_OVERFLOW]);
+	series_set_total(r->aggregated_series, a->found.aggregated - a->stats[SN_STAT_OVERFLOW]);
+	series_set_total(r->unwanted_series, a->found.unwanted);
 	series_set_total(r->shipped_series, a->shipped);
 	series_set_total(r->unfinished_series, a->unfinished + a->stats[SN_STAT_STALE]);
 	/* The programs of a probe without hooks are the worker's, and are never left out. */
@@ -316,22 +318,38 @@ int probe_run_collect(struct probe_run *r, struct err *e)
 		probe_run_drain(r);
 	for (size_t i = 0; !err && i < PROBE_MAX_TABLES; i++)
 		if (r->tables[i])
-			err = keyed_collect(r->tables[i], now_ns, &a->aggregated, e);
+			err = keyed_collect(r->tables[i], now_ns, &a->found, e);
 	if (err)
 		return err_wrap(e, err, "probe %s", p->name);
 	a->dropped = a->stats[SN_STAT_DROP_NO_SERIES] + a->stats[SN_STAT_DROP_UNREADABLE] +
 		     a->stats[SN_STAT_DROP_RING_FULL];
-	a->unaccounted =
-		(int64_t)(a->stats[SN_STAT_PRODUCED] - a->aggregated - a->shipped - a->dropped);
+	a->unaccounted = (int64_t)(a->stats[SN_STAT_PRODUCED] - a->found.aggregated -
+				   a->found.unwanted - a->shipped - a->dropped);
 	if (sweeps && p->sweep)
 		a->unfinished += p->sweep(r->object, r->env, now_ns);
 	for (size_t i = 0; sweeps && i < PROBE_MAX_TABLES; i++)
 		if (r->tables[i])
-			keyed_let_go(r->tables[i], now_ns, &a->aggregated);
+			keyed_let_go(r->tables[i], now_ns, &a->found);
 	if (sweeps)
 		r->swept_ns = now_ns;
 	publish_account(r);
 	return look(r, now_ns, e);
+}
+
+int probe_run_ignored(const struct probe_run *r)
+{
+	return r->env->by_process ? kern_object_map(r->object, "sn_ignored") : -ENOENT;
+}
+
+void probe_run_ignore(struct probe_run *r, uint32_t tgid, bool ignore)
+{
+	int fd = probe_run_ignored(r);
+	uint8_t one = 1;
+
+	if (fd >= 0 && ignore)
+		kern_map_put(fd, &tgid, &one);
+	else if (fd >= 0)
+		kern_map_delete(fd, &tgid);
 }
 
 const struct probe_account *probe_run_account(const struct probe_run *r)

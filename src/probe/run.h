@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "probe/keyed.h"
 #include "probe/probe.h"
 
 /*
@@ -12,12 +13,12 @@ struct probe_run;
 /* The account of a probe's events since it was opened. */
 struct probe_account {
 	uint64_t stats[SN_STAT_MAX]; /* the kernel half's own counts */
-	uint64_t aggregated;	     /* events found in series */
+	struct keyed_events found;   /* in series, or of processes that are not wanted */
 	uint64_t shipped;	     /* events taken out of the ring */
 	uint64_t dropped;	     /* the sum of the DROP counts */
 	uint64_t unfinished;	     /* starts that were aged out or whose process ended */
 	/*
-	 * produced - aggregated - shipped - dropped: between two readings an event can be in one count and
+	 * produced - aggregated - unwanted - shipped - dropped: between two readings an event can be in one count and
 	 * not yet in the other; once the hooks are off it is 0, or sonde has a bug.
 	 */
 	int64_t unaccounted;
@@ -52,6 +53,15 @@ int probe_run_ring_fd(const struct probe_run *r);
 
 /* Hands what waits in the ring to its sink, with no system call if there is nothing. */
 void probe_run_drain(struct probe_run *r);
+
+/*
+ * Whether the kernel half is to leave this process alone, as far as it can be told to; a full map is no
+ * error, for keyed.h leaves it out.
+ */
+void probe_run_ignore(struct probe_run *r, uint32_t tgid, bool ignore);
+
+/* The map of those that it leaves alone, or -ENOENT if that cannot be told. */
+int probe_run_ignored(const struct probe_run *r);
 
 /* Moves what the kernel half gained into the registry, and checks the account. */
 int probe_run_collect(struct probe_run *r, struct err *e);

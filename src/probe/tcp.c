@@ -59,6 +59,8 @@ static void size_maps(struct kern_object *o, const struct probe_env *env)
 		kern_object_resize(o, "sn_tcp_stages", 1);
 		kern_object_resize(o, "sn_tcp_pairs", 1);
 	}
+	if (!env->by_process)
+		kern_object_resize(o, "sn_ignored", 1);
 	if (!probe_wants_singles(env))
 		kern_object_resize(o, "sn_tcp_singles", (uint32_t)sysconf(_SC_PAGESIZE));
 }
@@ -72,6 +74,7 @@ static int set_wishes(struct kern_object *o, const struct probe_env *env, struct
 		bool value;
 	} wishes[] = {
 		{ "sn_detail", env->detail },
+		{ "sn_by_process", env->by_process },
 		{ "sn_singles", probe_wants_singles(env) },
 		{ "sn_tell_exchanges", sink && singles->exchanges },
 		{ "sn_tell_failures", sink && singles->failures },
@@ -81,9 +84,11 @@ static int set_wishes(struct kern_object *o, const struct probe_env *env, struct
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(wishes); i++)
 		r = kern_object_set(o, wishes[i].variable, &wishes[i].value, sizeof(bool), e);
+	if (!r)
+		r = kern_object_set(o, "sn_slower_than_ns", &singles->slower_than_ns,
+				    sizeof(singles->slower_than_ns), e);
 	return r ? r
-		 : kern_object_set(o, "sn_slower_than_ns", &singles->slower_than_ns,
-				   sizeof(singles->slower_than_ns), e);
+		 : kern_object_set(o, "sn_filter", &env->tcp_filter, sizeof(env->tcp_filter), e);
 }
 
 /* State can be in the sockets unless a hook gets its socket without a type: it may not look there. */

@@ -108,9 +108,12 @@ static void take(const void *record, void *arg)
 	struct look *l = arg;
 
 	/* Listening sockets have no other end; those that only failed to connect never stood. */
-	if (!c->sock.ready || !tcp_state(c->state) || (!c->sock.open && !c->sock.established))
+	if (!c->sock.ready || c->sock.unwanted || !tcp_state(c->state) ||
+	    (!c->sock.open && !c->sock.established))
 		return;
 	service = tcp_single_service(l->env, l->object, c->sock.key.tgid, NULL);
+	if (!service)
+		return;
 	if (l->env->detail)
 		count(l, service, c);
 	if (l->last && l->env->connections)

@@ -15,13 +15,19 @@ const char *tcp_single_service(const struct probe_env *env, struct kern_object *
 	struct sn_process known = {};
 	char name[SN_COMM_LEN + 1] = {};
 
+	const char *service;
+
 	if (!tgid)
-		return "unknown";
+		return env->by_process ? NULL : "unknown";
 	if (comm && *comm)
 		memcpy(name, comm, SN_COMM_LEN);
-	else if (kern_map_get(kern_object_map(o, "sn_processes"), &tgid, &known) == 0)
+	if ((env->by_process || !*name) &&
+	    kern_map_get(kern_object_map(o, "sn_processes"), &tgid, &known) == 0) {
 		memcpy(name, known.comm, SN_COMM_LEN);
-	return processes_service(env->processes, tgid, name);
+		processes_remember(env->processes, tgid, name, known.parent);
+	}
+	service = processes_service(env->processes, tgid, name);
+	return !env->by_process || processes_wanted(env->processes, tgid) ? service : NULL;
 }
 
 /* The event that is being put together; texts that its attributes point to. */
@@ -102,6 +108,8 @@ static void tell_single(const struct probe_env *env, struct kern_object *o,
 			     } };
 
 	t.ev.service = tcp_single_service(env, o, s->key.tgid, s->comm);
+	if (!t.ev.service)
+		return;
 	put_identity(&t, &s->key, ends, s->comm);
 	if (failed) {
 		put_text(&t, "error.type", tcp_error(s->key.error));
@@ -185,6 +193,8 @@ static void take_end(const struct probe_env *env, struct kern_object *o,
 {
 	const char *service = tcp_single_service(env, o, c->sock.key.tgid, NULL);
 
+	if (!service)
+		return;
 	if (env->connections)
 		tcp_add_connection(env, service, c);
 	if (env->singles.ends && env->singles.sink.take)

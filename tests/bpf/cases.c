@@ -19,8 +19,10 @@
 #include "base/cleanup.h"
 #include "bpf/lib/method.bpf.h"
 #include "bpf/lib/seq.bpf.h"
+#include "bpf/lib/tcp_filter.bpf.h"
 #include "bpf/lib/test.bpf.h"
 #include "kern/object.h"
+#include "probe/tcp_filter.h"
 
 KERN_IMAGE_DECLARE(tcp);
 KERN_IMAGE_DECLARE(http);
@@ -45,14 +47,40 @@ static __s64 waiting(const __u64 *a)
 	return sn_seq_waiting((__u32)a[0], (__u32)a[1], (int)a[2]);
 }
 
-#define WORD(s) SN_METHOD_WORD(s[0], s[1], s[2], s[3], s[4], s[5], s[6])
+/* The rules that the cases of sn_t_filter are about. */
+static const struct sn_tcp_filter *rules(void)
+{
+	static struct sn_tcp_filter f;
+
+	assert_int_equal(tcp_filter_ports("80,8000-8100,65535", &f), 0);
+	assert_int_equal(tcp_filter_peers("10.1.0.0/16,192.168.7.9,fd00::/9,2001:db8::1,::/64", &f),
+			 0);
+	tcp_filter_finish(TCP_SHARE_ALL, SN_TCP_SERVER, &f);
+	return &f;
+}
+
+static __s64 filter(const __u64 *a)
+{
+	struct sn_tcp_key key = { .port = (__u16)a[2], .role = (__u8)a[3] };
+
+	memcpy(key.peer, a, sizeof(key.peer));
+	return sn_filter_wants(rules(), &key);
+}
+
+/* The halves of an address as bytes lie in memory; both of our architectures are little-endian. */
+#define HALF(a, b, c, d)                                            \
+	(__builtin_bswap16(a) | (__u64)__builtin_bswap16(b) << 16 | \
+	 (__u64)__builtin_bswap16(c) << 32 | (__u64)__builtin_bswap16(d) << 48)
+#define V4(a, b, c, d) 0, HALF(0, 0xffff, (a) << 8 | (b), (c) << 8 | (d))
+
+#define WORD(s)	       SN_METHOD_WORD(s[0], s[1], s[2], s[3], s[4], s[5], s[6])
 
 /* clang-format off */
 static const struct function {
 	const char *program;
 	bool in_http;
 	__s64 (*native)(const __u64 *args);
-	struct { __u64 args[3]; __s64 result; } cases[24];
+	struct { __u64 args[4]; __s64 result; } cases[24];
 	size_t n;
 } functions[] = {
 	{ "sn_t_slot", false, slot, {
@@ -105,6 +133,25 @@ static const struct function {
 		{ { 101, 101, 1 }, 0 },
 		{ { 5, 0xfffffffb, 0 }, 10 },		/* around the wrap */
 	}, 6 },
+	{ "sn_t_filter", false, filter, {
+		{ { V4(10, 1, 2, 3), 80, SN_TCP_SERVER }, 1 },
+		{ { V4(10, 1, 2, 3), 80, SN_TCP_CLIENT }, 0 },
+		{ { V4(10, 1, 2, 3), 81, SN_TCP_SERVER }, 0 },
+		{ { V4(10, 1, 2, 3), 7999, SN_TCP_SERVER }, 0 },
+		{ { V4(10, 1, 2, 3), 8000, SN_TCP_SERVER }, 1 },
+		{ { V4(10, 1, 2, 3), 8100, SN_TCP_SERVER }, 1 },
+		{ { V4(10, 1, 2, 3), 8101, SN_TCP_SERVER }, 0 },
+		{ { V4(10, 1, 2, 3), 65535, SN_TCP_SERVER }, 1 },
+		{ { V4(10, 2, 2, 3), 80, SN_TCP_SERVER }, 0 },
+		{ { V4(192, 168, 7, 9), 80, SN_TCP_SERVER }, 1 },
+		{ { V4(192, 168, 7, 8), 80, SN_TCP_SERVER }, 0 },	/* in ::/64, were it IPv6 */
+		{ { HALF(0xfd7f, 1, 2, 3), HALF(4, 5, 6, 7), 80, SN_TCP_SERVER }, 1 },
+		{ { HALF(0xfd80, 1, 2, 3), HALF(4, 5, 6, 7), 80, SN_TCP_SERVER }, 0 },
+		{ { HALF(0x2001, 0xdb8, 0, 0), HALF(0, 0, 0, 1), 80, SN_TCP_SERVER }, 1 },
+		{ { HALF(0x2001, 0xdb8, 0, 0), HALF(0, 0, 0, 2), 80, SN_TCP_SERVER }, 0 },
+		{ { 0, HALF(0, 0, 0, 1), 80, SN_TCP_SERVER }, 1 },
+		{ { 0, 0, 80, SN_TCP_SERVER }, 1 },
+	}, 17 },
 };
 /* clang-format on */
 
@@ -153,8 +200,11 @@ static void kernel(void **state)
 		int r;
 
 		assert_int_equal(kern_object_open(&images[image], &o, &e), 0);
-		if (image == 0)
+		if (image == 0) {
 			kern_object_omit(o, "sn_tcp_storage");
+			assert_int_equal(
+				kern_object_set(o, "sn_filter", rules(), sizeof(*rules()), &e), 0);
+		}
 		r = kern_object_create(o, &e);
 		if (r == -EPERM)
 			skip();

@@ -83,14 +83,14 @@ static int count(void *arg, const struct config_entry *entry, struct err *e)
 	(void)e;
 	assert_non_null(o);
 	assert_non_null(entry->value);
-	*(unsigned *)arg |= 1U << (o - opts);
+	*(uint64_t *)arg |= 1ULL << (o - opts);
 	return 0;
 }
 
 static void the_example_file_has_every_setting(void **state)
 {
 	struct strbuf text = {}, active = {};
-	unsigned seen = 0;
+	uint64_t seen = 0;
 	struct err e;
 
 	(void)state;
@@ -109,7 +109,7 @@ static void the_example_file_has_every_setting(void **state)
 			strbuf_add(&text, p, strcspn(p, "\n") + 1);
 	assert_int_equal(config_parse(text.data, text.len, "example", count, &seen, &e), 0);
 	for (const struct opt *o = opts; o->key; o++)
-		assert_true(!(seen & 1U << (o - opts)) ==
+		assert_true(!(seen & 1ULL << (o - opts)) ==
 			    !!(o->flags & (OPT_NO_FILE | OPT_HIDDEN)));
 	strbuf_done(&text);
 	strbuf_done(&active);

@@ -345,7 +345,7 @@ static void files_are_arguments_of_their_own(void **state)
 	assert_string_equal(t.c.files[1], "./-c");
 	assert_null(t.c.files[2]);
 	assert_string_equal(t.c.mesh, "http://h:1");
-	assert_string_equal(t.c.service, "shop");
+	assert_string_equal(t.c.services, "shop");
 	assert_string_equal(t.c.proxy, "");
 	assert_string_equal(t.c.probes, "");
 	parse(&t, "compare", NULL);

@@ -18,6 +18,7 @@
 #include "kern/features.h"
 #include "kern/tiers.h"
 #include "probe/probe.h"
+#include "probe/tcp_filter.h"
 
 KERN_IMAGE_DECLARE(process);
 KERN_IMAGE_DECLARE(types);
@@ -69,15 +70,27 @@ static void take_nothing(const struct event *ev, void *arg)
 {
 }
 
+/* As much as there is room for. */
+static void choose(struct sn_tcp_filter *f)
+{
+	tcp_filter_ports("1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16-65535", f);
+	tcp_filter_peers("1.0.0.0/8,2.0.0.0/8,3.0.0.0/8,4.0.0.0/8,5.0.0.0/8,6.0.0.0/8,7.0.0.0/8,"
+			 "2001::/16,2002::/16,2003::/16,2004::/16,2005::/16,2006::/16,2007::/16,"
+			 "0.0.0.0/0,::/0",
+			 f);
+	tcp_filter_finish(TCP_SHARE_ALL / 2, SN_TCP_SERVER, f);
+}
+
 /* As its probe would open it for a hook of that tier, with everything that can be asked of it. */
 static int open_object(const struct kern_image *image, enum kern_tier tier,
 		       struct kern_object **ret, struct err *e)
 {
 	const struct probe *probe = probe_find(image->name);
-	const struct probe_env env = {
+	struct probe_env env = {
 		.proc = "/proc",
 		.tier = tier,
 		.detail = true,
+		.by_process = true,
 		.singles = { true, true, true, .sink.take = take_nothing },
 	};
 	bool untyped = tier == KERN_TIER_KPROBE || tier == KERN_TIER_RAW;
@@ -85,6 +98,7 @@ static int open_object(const struct kern_image *image, enum kern_tier tier,
 
 	if (r < 0)
 		return r;
+	choose(&env.tcp_filter);
 	kern_object_count(*ret);
 	if (probe && probe->configure)
 		r = probe->configure(*ret, &env, untyped, e);
