@@ -17,10 +17,11 @@
 #define MAX_PROBES 32
 
 static enum exit_status (*const handlers[COMMAND_MAX])(const struct config *c) = {
-	[COMMAND_RUN] = command_run,	   [COMMAND_REPORT] = command_report,
-	[COMMAND_DOCTOR] = command_doctor, [COMMAND_PLAN] = command_plan,
-	[COMMAND_LIST] = command_list,	   [COMMAND_VERSION] = command_version,
-	[COMMAND_HELP] = command_help,	   [COMMAND_COMPARE] = command_compare,
+	[COMMAND_RUN] = command_run,	     [COMMAND_REPORT] = command_report,
+	[COMMAND_TRACE] = command_trace,     [COMMAND_DOCTOR] = command_doctor,
+	[COMMAND_PLAN] = command_plan,	     [COMMAND_LIST] = command_list,
+	[COMMAND_VERSION] = command_version, [COMMAND_HELP] = command_help,
+	[COMMAND_COMPARE] = command_compare,
 };
 
 enum exit_status status_of(int error)

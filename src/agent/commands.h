@@ -9,6 +9,7 @@
  */
 enum exit_status command_run(const struct config *c);
 enum exit_status command_report(const struct config *c);
+enum exit_status command_trace(const struct config *c);
 enum exit_status command_doctor(const struct config *c);
 enum exit_status command_plan(const struct config *c);
 enum exit_status command_list(const struct config *c);

@@ -229,7 +229,7 @@ static int apply_entry(void *arg, const struct config_entry *entry, struct err *
 	pass->seen[o - opts] = true;
 	if (!entry->value)
 		return 0;
-	if (entry->is_list && (o->type < OPT_NAMES || o->type >= OPT_NUMBER))
+	if (entry->is_list && (o->type < OPT_NAMES || o->type >= OPT_NUMBER) && o->type != OPT_SET)
 		return err_set(e, -EINVAL, "%s: '%s' wants one value, not a list", entry->origin,
 			       o->key);
 	if (!command_has(pass->cmd, o))

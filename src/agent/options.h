@@ -28,6 +28,7 @@ enum exit_status {
 enum command_id {
 	COMMAND_RUN,
 	COMMAND_REPORT,
+	COMMAND_TRACE,
 	COMMAND_DOCTOR,
 	COMMAND_PLAN,
 	COMMAND_LIST,
@@ -53,6 +54,13 @@ struct command {
 enum tier { TIER_AUTO, TIER_BTF, TIER_FENTRY, TIER_KPROBE };
 enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
+/* Single events that can be asked for: bits of OPT_SET. */
+enum config_events {
+	EVENTS_EXCHANGES = 1 << 0,
+	EVENTS_FAILURES = 1 << 1,
+	EVENTS_ENDS = 1 << 2,
+};
+
 /* How a value is written, checked and stored; options_value.h. */
 enum opt_type {
 	OPT_TEXT,    /* char *; any text */
@@ -71,6 +79,7 @@ enum opt_type {
 	OPT_SHARE,	/* uint64_t, of TCP_SHARE_ALL; "0.25" */
 	OPT_BOOL,	/* bool */
 	OPT_CHOICE,	/* an enum, numbered in the order of choices */
+	OPT_SET, /* uint64_t; bits in the order of choices, written with commas; "" for none */
 };
 
 enum opt_flag {
@@ -101,7 +110,7 @@ struct opt {
 	enum opt_type type;
 	size_t offset;	      /* of its value in struct config */
 	uint64_t min, max;    /* OPT_NUMBER, OPT_DURATION (nanoseconds) */
-	const char *choices;  /* OPT_CHOICE: "auto|btf" */
+	const char *choices;  /* OPT_CHOICE, OPT_SET: "auto|btf" */
 	const char *fallback; /* the default, written as a user would; NULL: none */
 	const char *metavar;  /* what stands for the value in help; NULL for OPT_BOOL */
 	unsigned commands;    /* bits, 1 << enum command_id */
@@ -118,7 +127,7 @@ extern const struct command commands[];
 extern const char *const opt_groups[OPT_GROUP_MAX];
 extern const char *const exit_statuses[STATUS_MAX];
 
-#define MAX_OPTS  48
+#define MAX_OPTS  64
 #define MAX_FILES 2
 
 /* Where a value came from, weakest first. */
@@ -145,6 +154,9 @@ struct config {
 	char *proxy, *mesh;	    /* COMMAND_COMPARE; "": not given */
 	uint64_t otlp_timeout_ns, otlp_interval_ns;
 	uint64_t duration_ns; /* 0: until interrupted */
+	uint64_t slower_than_ns;
+	uint64_t count;	 /* 0: no end */
+	uint64_t events; /* enum config_events; 0: not said */
 	uint64_t max_series;
 	/* What is measured: of each list any, of different ones all; "": no restriction. */
 	char *ports, *peers;

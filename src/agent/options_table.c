@@ -10,20 +10,21 @@
 
 #define RUN	  (1U << COMMAND_RUN)
 #define REPORT	  (1U << COMMAND_REPORT)
+#define TRACE	  (1U << COMMAND_TRACE)
 #define DOCTOR	  (1U << COMMAND_DOCTOR)
 #define PLAN	  (1U << COMMAND_PLAN)
 #define LIST	  (1U << COMMAND_LIST)
 #define COMPARE	  (1U << COMMAND_COMPARE)
 #define VERSION	  (1U << COMMAND_VERSION)
 #define HELP	  (1U << COMMAND_HELP)
-#define MEASURE	  (RUN | REPORT) /* what can be told what not to measure */
+#define MEASURE	  (RUN | REPORT | TRACE) /* what can be told what not to measure */
 #define ALL	  ((1U << COMMAND_MAX) - 1)
 
 /* clang-format off */
 const struct opt opts[] = {
 	/* ---- what is measured ---- */
 	{ "probes", 'p', OPT_NAMES, AT(probes), .fallback = "", .metavar = "LIST",
-	  .commands = RUN | REPORT | DOCTOR | PLAN | LIST, .group = OPT_GROUP_MEASURE,
+	  .commands = RUN | REPORT | TRACE | DOCTOR | PLAN | LIST, .group = OPT_GROUP_MEASURE,
 	  .help = "probes to use, separated by commas; all if not given",
 	  .text = "The names are those that 'sonde list' prints. Arguments of a command mean the "
 		  "same and come first." },
@@ -73,16 +74,30 @@ const struct opt opts[] = {
 	  .help = "measure these cgroups alone, such as /system.slice/nginx.service",
 	  .text = "Paths as in /proc/PID/cgroup, of any hierarchy; * is anything, slashes too." },
 	{ "duration", 'd', OPT_DURATION, AT(duration_ns), .max = 366 * 24 * HOUR, .fallback = "0",
-	  .metavar = "TIME", .commands = REPORT, .group = OPT_GROUP_MEASURE,
+	  .metavar = "TIME", .commands = REPORT | TRACE, .group = OPT_GROUP_MEASURE,
 	  .help = "how long to measure; 0: until Ctrl-C" },
+	{ "events", 0, OPT_SET, AT(events), .choices = "exchanges|failures|ends", .fallback = "",
+	  .metavar = "LIST", .commands = TRACE, .flags = OPT_NO_FILE | OPT_NO_ENV,
+	  .group = OPT_GROUP_MEASURE,
+	  .help = "what to show: exchanges, failures (of connecting), ends (of connections)",
+	  .text = "All of them if not given; with --slower-than, exchanges and failures." },
+	{ "slower_than", 0, OPT_DURATION, AT(slower_than_ns), .max = HOUR, .fallback = "0",
+	  .metavar = "TIME", .commands = TRACE, .flags = OPT_NO_FILE | OPT_NO_ENV,
+	  .group = OPT_GROUP_MEASURE,
+	  .help = "only exchanges that take at least so long",
+	  .text = "The others are left out in the kernel, and cost no more than without a trace." },
+	{ "count", 'n', OPT_NUMBER, AT(count), .max = 1000000000, .fallback = "0", .metavar = "N",
+	  .commands = TRACE, .flags = OPT_NO_FILE | OPT_NO_ENV, .group = OPT_GROUP_MEASURE,
+	  .help = "end after N lines; 0: do not" },
 	{ "tier", 0, OPT_CHOICE, AT(tier), .choices = "auto|btf|fentry|kprobe", .fallback = "auto",
-	  .metavar = "NAME", .commands = RUN | REPORT | DOCTOR | PLAN, .group = OPT_GROUP_MEASURE,
+	  .metavar = "NAME", .commands = RUN | REPORT | TRACE | DOCTOR | PLAN,
+	  .group = OPT_GROUP_MEASURE,
 	  .help = "how to hook the kernel: auto, btf, fentry or kprobe",
 	  .text = "With auto, BTF tracepoints are tried first, then fentry, then kprobes. The "
 		  "others force one of them, for tests and comparisons; a figure that this tier "
 		  "cannot give is then absent." },
 	{ "btf", 0, OPT_TEXT, AT(btf), .fallback = "", .metavar = "FILE",
-	  .commands = RUN | REPORT | DOCTOR, .group = OPT_GROUP_MEASURE,
+	  .commands = RUN | REPORT | TRACE | DOCTOR, .group = OPT_GROUP_MEASURE,
 	  .help = "the kernel's types, where it carries none itself (BTF)",
 	  .text = "Most kernels do (/sys/kernel/btf/vmlinux), and the file is then left alone. "
 		  "Where they do not, probes on kernel events need a BTF file that was made for that "
@@ -93,7 +108,7 @@ const struct opt opts[] = {
 	  .text = "What happens once in the life of a connection, or should not happen at all. While "
 		  "data flows it costs two comparisons for each exchange." },
 	{ "max_series", 0, OPT_NUMBER, AT(max_series), .min = 1, .max = 100000, .fallback = "2000",
-	  .metavar = "N", .commands = RUN | REPORT, .group = OPT_GROUP_MEASURE,
+	  .metavar = "N", .commands = RUN | REPORT | TRACE, .group = OPT_GROUP_MEASURE,
 	  .help = "series that a metric may have",
 	  .text = "Values beyond them go to one series with otel.metric.overflow=true, so totals "
 		  "stay right." },
@@ -162,18 +177,18 @@ const struct opt opts[] = {
 	  .commands = REPORT, .group = OPT_GROUP_OUTPUT,
 	  .help = "where to write the report; -: standard output" },
 	{ "json", 'j', OPT_BOOL, AT(json), .fallback = "false",
-	  .commands = DOCTOR | PLAN | LIST | COMPARE | VERSION, .group = OPT_GROUP_OUTPUT,
-	  .help = "print JSON" },
+	  .commands = TRACE | DOCTOR | PLAN | LIST | COMPARE | VERSION,
+	  .group = OPT_GROUP_OUTPUT, .help = "print JSON" },
 	{ "color", 0, OPT_CHOICE, AT(color), .choices = "auto|always|never", .fallback = "auto",
-	  .metavar = "WHEN", .commands = RUN | REPORT | DOCTOR | PLAN | COMPARE,
+	  .metavar = "WHEN", .commands = RUN | REPORT | TRACE | DOCTOR | PLAN | COMPARE,
 	  .group = OPT_GROUP_OUTPUT,
 	  .env = { { "NO_COLOR", OPT_ENV_NEVER } },
 	  .help = "auto, always or never; auto: on a terminal" },
 	{ "log_level", 0, OPT_CHOICE, AT(log_level), .choices = "error|warn|info|debug",
-	  .fallback = "info", .metavar = "LEVEL", .commands = RUN | REPORT | DOCTOR | PLAN,
+	  .fallback = "info", .metavar = "LEVEL", .commands = RUN | REPORT | TRACE | DOCTOR | PLAN,
 	  .group = OPT_GROUP_OUTPUT, .help = "error, warn, info or debug" },
 	{ "config", 'c', OPT_TEXT, AT(config_file), .metavar = "FILE",
-	  .commands = RUN | REPORT | DOCTOR | PLAN, .flags = OPT_NO_FILE,
+	  .commands = RUN | REPORT | TRACE | DOCTOR | PLAN, .flags = OPT_NO_FILE,
 	  .group = OPT_GROUP_OUTPUT,
 	  .help = "read settings from FILE instead of " CONFIG_DEFAULT_PATH },
 	{ "help", 'h', OPT_BOOL, AT(help), .commands = ALL, .flags = OPT_NO_FILE | OPT_NO_ENV,
@@ -197,6 +212,11 @@ const struct command commands[] = {
 	  "measure for a while and write one JSON document",
 	  "Measures for --duration, or until Ctrl-C, which completes the report instead of losing "
 	  "it." },
+	{ COMMAND_TRACE, "trace", "[PROBE...]", 32, "show single exchanges as they happen",
+	  "Each exchange as it ends, each connection that failed and each that is over is a line: "
+	  "when, who, with whom (the arrow points at the server), how long, and where the time went. "
+	  "With --json, an object: attributes in seconds end in _us and are in microseconds. Ends "
+	  "with Ctrl-C, after --duration, or after --count lines." },
 	{ COMMAND_DOCTOR, "doctor", "", 0, "say what works on this machine, what does not, and why",
 	  "Tries what each probe needs of the kernel, the privileges and the settings, attaches "
 	  "nothing for good, says what to do about what does not work, and measures what the tcp "

@@ -218,6 +218,29 @@ static int choice_parse(const char *choices, const char *text, uint64_t *ret)
 	return -EINVAL;
 }
 
+static int set_parse(const char *choices, const char *text, uint64_t *ret)
+{
+	char one[32];
+	uint64_t bit;
+
+	*ret = 0;
+	while (*text) {
+		size_t len = strcspn(text, ",");
+
+		if (!len || len >= sizeof(one))
+			return -EINVAL;
+		memcpy(one, text, len);
+		one[len] = '\0';
+		if (choice_parse(choices, one, &bit) < 0)
+			return -EINVAL;
+		*ret |= 1ULL << bit;
+		text += len;
+		if (*text == ',' && !*++text)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int bool_parse(const char *text, uint64_t *ret)
 {
 	static const char *const names[] = { "false", "true", "no", "yes", "off", "on", "0", "1" };
@@ -279,6 +302,8 @@ static int number_check(const struct opt *o, const char *text, enum opt_env_form
 			return 0;
 		}
 		return bool_parse(text, ret);
+	case OPT_SET:
+		return set_parse(o->choices, text, ret);
 	default:
 		return choice_parse(o->choices, form == OPT_ENV_NEVER ? "never" : text, ret);
 	}
@@ -347,12 +372,12 @@ static void accepted(const struct opt *o, enum opt_env_form form, char *buf, siz
 	else if (o->type == OPT_DURATION)
 		snprintf(buf, size, "a duration from %s to %s, such as 10s or 1m30s",
 			 duration_text(o->min, min), duration_text(o->max, max));
-	else if (o->type != OPT_CHOICE)
+	else if (o->type != OPT_CHOICE && o->type != OPT_SET)
 		snprintf(buf, size, "%s", texts[o->type]);
 	else if (!strchr(o->choices, '|'))
 		snprintf(buf, size, "%s, the only one in this version", o->choices);
 	else {
-		n = (size_t)snprintf(buf, size, "one of ");
+		n = (size_t)snprintf(buf, size, o->type == OPT_SET ? "a list of " : "one of ");
 		for (const char *p = o->choices; *p && n + 3 < size; p++)
 			n += (size_t)snprintf(buf + n, size - n, *p == '|' ? ", " : "%c", *p);
 	}

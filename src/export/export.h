@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "model/event.h"
 #include "model/registry.h"
 
 struct event_base;
@@ -76,6 +77,13 @@ void prometheus_encode(const struct snapshot *s, const struct export_env *env, s
 
 /* One document; @wall_ns is the wall time of the snapshot, in nanoseconds. -ENOMEM. */
 int json_encode(const struct snapshot *s, uint64_t wall_ns, struct strbuf *out);
+
+/*
+ * One event as an object on a line of its own; @wall_ns is the wall time of its end. Attributes that
+ * are seconds get _us behind their key, and are in microseconds as all durations there. Strings may be
+ * any bytes. -ENOMEM: @out may hold a part of it.
+ */
+int json_event_encode(const struct event *ev, uint64_t wall_ns, struct strbuf *out);
 
 /*
  * An ExportMetricsServiceRequest; nothing when there is nothing to send. The offsets lead from boot

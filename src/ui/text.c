@@ -186,6 +186,21 @@ const char *unit_bytes_rate(double per_s, char buf[UNIT_TEXT_MAX])
 	return scaled(per_s, scales, 2, buf);
 }
 
+const char *unit_bytes(double n, char buf[UNIT_TEXT_MAX])
+{
+	static const struct scale scales[] = {
+		{ 999.5e3, 1e-3, " kB" },
+		{ 999.5e6, 1e-6, " MB" },
+		{ INFINITY, 1e-9, " GB" },
+	};
+
+	/* Whole bytes are told whole. */
+	if (n >= 999.5)
+		return scaled(n, scales, 2, buf);
+	snprintf(buf, UNIT_TEXT_MAX, "%.0f B", n);
+	return buf;
+}
+
 const char *unit_count(double n, char buf[UNIT_TEXT_MAX])
 {
 	static const struct scale scales[] = {

@@ -33,5 +33,6 @@ size_t text_width(const char *s, bool utf8);
 const char *unit_seconds(double s, bool utf8, char buf[UNIT_TEXT_MAX]); /* "1.2 ms": two digits */
 const char *unit_rate(double per_s, char buf[UNIT_TEXT_MAX]);		/* "12.3 k/s": three */
 const char *unit_bytes_rate(double per_s, char buf[UNIT_TEXT_MAX]);	/* "3.4 kB/s" */
+const char *unit_bytes(double n, char buf[UNIT_TEXT_MAX]);		/* "345 B", "3.4 kB" */
 const char *unit_count(double n, char buf[UNIT_TEXT_MAX]);		/* "9876", "12.3 k" */
 const char *unit_elapsed(double s, char buf[UNIT_TEXT_MAX]);		/* "2m05s", "3d04h" */

@@ -122,6 +122,29 @@ static void all_spellings_mean_the_same(void **state)
 	config_done(&t.c);
 }
 
+static void sets_are_bits(void **state)
+{
+	/* clang-format off */
+	static const struct { const char *line; uint64_t want; } cases[] = {
+		{ "trace", 0 },
+		{ "trace --events=", 0 },
+		{ "trace --events exchanges", EVENTS_EXCHANGES },
+		{ "trace --events ends,failures", EVENTS_ENDS | EVENTS_FAILURES },
+		{ "trace --events failures,exchanges,ends,ends",
+		  EVENTS_EXCHANGES | EVENTS_FAILURES | EVENTS_ENDS },
+	};
+	/* clang-format on */
+	struct attempt t = {};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		parse(&t, cases[i].line, NULL);
+		assert_int_equal(t.r, 0);
+		assert_int_equal(t.c.events, cases[i].want);
+	}
+	config_done(&t.c);
+}
+
 static void wrong_use_gets_one_sentence(void **state)
 {
 	/* clang-format off */
@@ -160,6 +183,10 @@ static void wrong_use_gets_one_sentence(void **state)
 		{ "run --probes tcp,,http", "probes (--probes): 'tcp,,http' is not a list of "
 		  "names such as "
 		  "tcp,http" },
+		{ "trace --events exchanges,losses", "events (--events): 'exchanges,losses' is "
+		  "not a list of exchanges, failures, ends" },
+		{ "trace --events ends,", "events (--events): 'ends,' is not a list of exchanges, "
+		  "failures, ends" },
 		{ "run --config /nonexistent", "cannot open the settings file /nonexistent: No "
 		  "such file "
 		  "or directory" },
@@ -431,6 +458,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_the_documented_ones),
 		cmocka_unit_test(every_row_is_sound),
 		cmocka_unit_test(all_spellings_mean_the_same),
+		cmocka_unit_test(sets_are_bits),
 		cmocka_unit_test(wrong_use_gets_one_sentence),
 		cmocka_unit_test(secrets_are_not_printed),
 		cmocka_unit_test(stronger_layers_win),

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/export.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "model/event.h"
+#include "model/utf8.h"
+
+#define MAX_STRING_BYTES 1024
+
+static json_t *text(const char *s)
+{
+	cleanup(strbuf_done) struct strbuf clean = {};
+
+	utf8_scrub(&clean, s, MAX_STRING_BYTES);
+	return strbuf_failed(&clean) ? NULL : json_string(strbuf_str(&clean));
+}
+
+/* To the nanosecond, which is what was measured. */
+static json_t *microseconds(double ns)
+{
+	return isfinite(ns) ? json_real(round(ns) / 1000) : json_null();
+}
+
+static json_t *time_string(uint64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / NSEC_PER_SEC);
+	char date[32];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	return json_sprintf("%s.%06uZ", date, (unsigned)(wall_ns % NSEC_PER_SEC / NSEC_PER_USEC));
+}
+
+static json_t *attributes(const struct event *ev)
+{
+	json_t *o = json_object();
+	char key[128];
+	int bad = !o;
+
+	for (size_t i = 0; !bad && i < ev->n_attrs; i++) {
+		const struct attr *a = &ev->attrs[i];
+
+		snprintf(key, sizeof(key), "%s%s", a->key, a->type == ATTR_DOUBLE ? "_us" : "");
+		bad |= json_object_set_new(o, key,
+					   a->type == ATTR_STRING   ? text(a->str)
+					   : a->type == ATTR_DOUBLE ? microseconds(a->real * 1e9)
+								    : json_integer(a->num));
+	}
+	if (!bad)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+static int append(const char *data, size_t len, void *arg)
+{
+	strbuf_add(arg, data, len);
+	return 0;
+}
+
+int json_event_encode(const struct event *ev, uint64_t wall_ns, struct strbuf *out)
+{
+	cleanup(json_decrefp) json_t *o =
+		json_pack("{s:o, s:s, s:o, s:o, s:o}", "time", time_string(wall_ns), "event",
+			  ev->name, "service", text(ev->service), "duration_us",
+			  microseconds((double)ev->duration_ns), "attributes", attributes(ev));
+
+	/*
+	 * 15 digits are exact for every count of nanoseconds in eleven days. What is beyond ASCII is
+	 * escaped: a terminal may be what reads it, and names of programs are not to speak to that.
+	 */
+	if (!o || json_dump_callback(o, append, out,
+				     JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)))
+		return -ENOMEM;
+	strbuf_putc(out, '\n');
+	return strbuf_failed(out) ? -ENOMEM : 0;
+}
