@@ -7,13 +7,11 @@
 #include <string.h>
 #include <metrics_service.pb-c.h>
 
-#include "base/cleanup.h"
+#include "export/otlp_message.h"
 
 typedef Opentelemetry__Proto__Collector__Metrics__V1__ExportMetricsServiceRequest pb_request;
 typedef Opentelemetry__Proto__Metrics__V1__ResourceMetrics pb_resource_metrics;
-typedef Opentelemetry__Proto__Resource__V1__Resource pb_resource;
 typedef Opentelemetry__Proto__Metrics__V1__ScopeMetrics pb_scope_metrics;
-typedef Opentelemetry__Proto__Common__V1__InstrumentationScope pb_scope;
 typedef Opentelemetry__Proto__Metrics__V1__Metric pb_metric;
 typedef Opentelemetry__Proto__Metrics__V1__Sum pb_sum;
 typedef Opentelemetry__Proto__Metrics__V1__Gauge pb_gauge;
@@ -21,13 +19,9 @@ typedef Opentelemetry__Proto__Metrics__V1__NumberDataPoint pb_number;
 typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogram pb_histogram;
 typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint pb_histogram_point;
 typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint__Buckets pb_buckets;
-typedef Opentelemetry__Proto__Common__V1__KeyValue pb_key_value;
-typedef Opentelemetry__Proto__Common__V1__AnyValue pb_value;
 
 #define RESOURCE_METRICS opentelemetry__proto__metrics__v1__resource_metrics__descriptor
-#define RESOURCE	 opentelemetry__proto__resource__v1__resource__descriptor
 #define SCOPE_METRICS	 opentelemetry__proto__metrics__v1__scope_metrics__descriptor
-#define SCOPE		 opentelemetry__proto__common__v1__instrumentation_scope__descriptor
 #define METRIC		 opentelemetry__proto__metrics__v1__metric__descriptor
 #define SUM		 opentelemetry__proto__metrics__v1__sum__descriptor
 #define GAUGE		 opentelemetry__proto__metrics__v1__gauge__descriptor
@@ -37,114 +31,31 @@ typedef Opentelemetry__Proto__Common__V1__AnyValue pb_value;
 	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__descriptor
 #define BUCKETS \
 	opentelemetry__proto__metrics__v1__exponential_histogram_data_point__buckets__descriptor
-#define KEY_VALUE opentelemetry__proto__common__v1__key_value__descriptor
-#define VALUE	  opentelemetry__proto__common__v1__any_value__descriptor
 
 #define CUMULATIVE \
 	OPENTELEMETRY__PROTO__METRICS__V1__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE
-
-/* protobuf-c does not write to what it packs, but has no const. */
-#define BORROW(s) ((char *)(s))
-
-/* The messages of one request die together. */
-#define CHUNK_BYTES (64 << 10)
-
-struct chunk {
-	struct chunk *next;
-	size_t used, size;
-	_Alignas(16) char data[];
-};
 
 struct encoder {
 	const struct snapshot *snapshot;
 	const struct export_env *env;
 	uint64_t start_offset_ns, time_unix_ns;
-	struct chunk *chunks;
+	struct otlp_pool pool;
 };
 
-static void free_chunks(struct encoder *e)
-{
-	for (struct chunk *next; e->chunks; e->chunks = next) {
-		next = e->chunks->next;
-		free(e->chunks);
-	}
-}
-
-/* Zeroed memory, or NULL. */
 static void *allot(struct encoder *e, size_t size)
 {
-	struct chunk *c = e->chunks;
-	void *p;
-
-	size = (size + 15) & ~(size_t)15;
-	if (!c || c->size - c->used < size) {
-		size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-
-		c = calloc(1, sizeof(*c) + room);
-		if (!c)
-			return NULL;
-		c->size = room;
-		c->next = e->chunks;
-		e->chunks = c;
-	}
-	p = c->data + c->used;
-	c->used += size;
-	return p;
+	return otlp_allot(&e->pool, size);
 }
 
 static void *message(struct encoder *e, const ProtobufCMessageDescriptor *type)
 {
-	ProtobufCMessage *m = allot(e, type->sizeof_message);
-
-	if (m)
-		protobuf_c_message_init(type, m);
-	return m;
-}
-
-/* ---- attributes ---- */
-
-static pb_key_value *key_value(struct encoder *e, const char *key)
-{
-	pb_key_value *kv = message(e, &KEY_VALUE);
-
-	if (!kv)
-		return NULL;
-	kv->key = BORROW(key);
-	kv->value = message(e, &VALUE);
-	return kv->value ? kv : NULL;
-}
-
-static pb_key_value *string_attribute(struct encoder *e, const char *key, const char *value)
-{
-	pb_key_value *kv = key_value(e, key);
-
-	if (kv) {
-		kv->value->value_case =
-			OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_STRING_VALUE;
-		kv->value->string_value = BORROW(value);
-	}
-	return kv;
+	return otlp_message(&e->pool, type);
 }
 
 static pb_key_value *attribute(struct encoder *e, const struct snap_series *s, const struct attr *a)
 {
-	pb_key_value *kv;
-
-	if (a->type == ATTR_STRING && !snap_is_overflow(s))
-		return string_attribute(e, a->key, a->str);
-	kv = key_value(e, a->key);
-	if (!kv)
-		return NULL;
-	if (a->type == ATTR_INT) {
-		kv->value->value_case =
-			OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_INT_VALUE;
-		kv->value->int_value = a->num;
-	} else {
-		kv->value->value_case =
-			OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_BOOL_VALUE;
-		kv->value->bool_value = true;
-	}
-	return kv;
+	return snap_is_overflow(s) ? otlp_true_attribute(&e->pool, a->key)
+				   : otlp_attribute(&e->pool, a);
 }
 
 static int attributes(struct encoder *e, const struct snap_series *s, size_t *ret_n,
@@ -302,9 +213,9 @@ static pb_metric *metric(struct encoder *e, const struct snap_metric *m, size_t 
 
 	if (!pb || !list)
 		return NULL;
-	pb->name = BORROW(m->metric->name);
-	pb->unit = BORROW(m->metric->unit);
-	pb->description = BORROW(m->metric->description);
+	pb->name = OTLP_BORROW(m->metric->name);
+	pb->unit = OTLP_BORROW(m->metric->unit);
+	pb->description = OTLP_BORROW(m->metric->description);
 	switch (m->metric->kind) {
 	case METRIC_COUNTER:
 	case METRIC_TIME:
@@ -322,30 +233,6 @@ static pb_metric *metric(struct encoder *e, const struct snap_metric *m, size_t 
 
 /* ---- resources ---- */
 
-static pb_resource *resource(struct encoder *e, const char *service)
-{
-	pb_resource *r = message(e, &RESOURCE);
-
-	if (!r)
-		return NULL;
-	r->attributes = allot(e, 3 * sizeof(*r->attributes));
-	if (!r->attributes)
-		return NULL;
-	r->attributes[r->n_attributes++] =
-		string_attribute(e, "service.name", *service ? service : e->env->service_name);
-	if (!*service)
-		r->attributes[r->n_attributes++] =
-			string_attribute(e, "service.version", SONDE_VERSION);
-	if (*e->env->host_name)
-		r->attributes[r->n_attributes++] =
-			string_attribute(e, "host.name", e->env->host_name);
-	for (size_t i = 0; i < r->n_attributes; i++) {
-		if (!r->attributes[i])
-			return NULL;
-	}
-	return r;
-}
-
 static pb_resource_metrics *resource_metrics(struct encoder *e, const char *service)
 {
 	pb_resource_metrics *rm = message(e, &RESOURCE_METRICS);
@@ -353,14 +240,12 @@ static pb_resource_metrics *resource_metrics(struct encoder *e, const char *serv
 
 	if (!rm || !sm)
 		return NULL;
-	rm->resource = resource(e, service);
+	rm->resource = otlp_resource(&e->pool, e->env, service);
 	rm->scope_metrics = allot(e, sizeof(*rm->scope_metrics));
-	sm->scope = message(e, &SCOPE);
+	sm->scope = otlp_scope(&e->pool);
 	sm->metrics = allot(e, e->snapshot->n_metrics * sizeof(*sm->metrics));
 	if (!rm->resource || !rm->scope_metrics || !sm->scope || !sm->metrics)
 		return NULL;
-	sm->scope->name = BORROW("sonde");
-	sm->scope->version = BORROW(SONDE_VERSION);
 	rm->scope_metrics[rm->n_scope_metrics++] = sm;
 	return rm;
 }
@@ -422,23 +307,11 @@ static int build_request(struct encoder *e, pb_request *request)
 	return 0;
 }
 
-/* A protobuf-c buffer that is a strbuf. */
-struct sink {
-	ProtobufCBuffer base;
-	struct strbuf *out;
-};
-
-static void sink_append(ProtobufCBuffer *b, size_t len, const uint8_t *data)
-{
-	strbuf_add(((struct sink *)b)->out, data, len);
-}
-
 int otlp_encode(const struct snapshot *s, const struct export_env *env, uint64_t start_offset_ns,
 		uint64_t time_offset_ns, struct strbuf *out)
 {
 	pb_request request =
 		OPENTELEMETRY__PROTO__COLLECTOR__METRICS__V1__EXPORT_METRICS_SERVICE_REQUEST__INIT;
-	struct sink sink = { .base = { .append = sink_append }, .out = out };
 	struct encoder e = {
 		.snapshot = s,
 		.env = env,
@@ -448,7 +321,7 @@ int otlp_encode(const struct snapshot *s, const struct export_env *env, uint64_t
 	int r = build_request(&e, &request);
 
 	if (r == 0)
-		protobuf_c_message_pack_to_buffer(&request.base, &sink.base);
-	free_chunks(&e);
+		otlp_pack(&request.base, out);
+	otlp_pool_done(&e.pool);
 	return strbuf_failed(out) ? -ENOMEM : r;
 }
