@@ -13,20 +13,19 @@
 
 #define MAX_RETRY_AFTER_NS (3600 * NSEC_PER_SEC)
 
-int otlp_url(const struct export_settings *settings, char **ret)
+int otlp_url(const char *base, const char *own, const char *path, char **ret)
 {
-	const char *url = settings->otlp_metrics_endpoint, *tail = "";
-	size_t len;
+	const char *slash = *base && base[strlen(base) - 1] == '/' ? "" : "/";
+	int r;
 
 	*ret = NULL;
-	if (!*url && *settings->otlp_endpoint) {
-		url = settings->otlp_endpoint;
-		len = strlen(url);
-		tail = url[len - 1] == '/' ? "v1/metrics" : "/v1/metrics";
-	}
-	if (!*url)
+	if (*own)
+		r = asprintf(ret, "%s", own);
+	else if (*base)
+		r = asprintf(ret, "%s%s%s", base, slash, path);
+	else
 		return 0;
-	if (asprintf(ret, "%s%s", url, tail) < 0) {
+	if (r < 0) {
 		*ret = NULL;
 		return -ENOMEM;
 	}
@@ -144,7 +143,7 @@ uint64_t otlp_retry_delay_ns(unsigned n_failed, const char *retry_after, uint64_
 	return delay - delay / 2 * (random >> 16) / 0xffff;
 }
 
-const char *otlp_cure(int status)
+const char *otlp_cure(int status, const char *path)
 {
 	switch (status) {
 	case 0:
@@ -154,7 +153,9 @@ const char *otlp_cure(int status)
 		return "check what OTEL_EXPORTER_OTLP_HEADERS says";
 	case 404:
 	case 405:
-		return "check the endpoint: a Collector takes metrics at /v1/metrics";
+		return strcmp(path, "v1/logs") == 0
+			       ? "check the endpoint: a Collector takes log records at /v1/logs"
+			       : "check the endpoint: a Collector takes metrics at /v1/metrics";
 	case 413:
 		return "raise the receiver's limit on the size of a request";
 	case 429:

@@ -10,10 +10,10 @@
 /* What the OTLP exporter specification says about URLs, headers and retries. Pure. */
 
 /*
- * The URL to send metrics to: the metrics endpoint as it is, or the base endpoint with v1/metrics
- * behind it. The caller frees; *@ret is NULL when neither is set. -ENOMEM.
+ * The URL to send a signal to: its @own endpoint as it is, or the @base endpoint with @path
+ * ("v1/metrics") behind it. The caller frees; *@ret is NULL when neither is set. -ENOMEM.
  */
-int otlp_url(const struct export_settings *settings, char **ret);
+int otlp_url(const char *base, const char *own, const char *path, char **ret);
 
 /*
  * Calls @add for each pair of @list, "key=value,key=value", percent-decoded and without blanks
@@ -34,5 +34,5 @@ bool otlp_is_retryable(int status);
 uint64_t otlp_retry_delay_ns(unsigned n_failed, const char *retry_after, uint64_t wall_ns,
 			     uint64_t interval_ns, uint32_t random);
 
-/* What a person can do about @status (0: no answer), as the end of a sentence. */
-const char *otlp_cure(int status);
+/* What a person can do about @status (0: no answer) of a signal with @path: the end of a sentence. */
+const char *otlp_cure(int status, const char *path);

@@ -28,13 +28,9 @@ static void urls(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct export_settings s = {
-			.otlp_endpoint = cases[i].base,
-			.otlp_metrics_endpoint = cases[i].metrics,
-		};
 		cleanup(cleanup_free) char *url = NULL;
 
-		assert_int_equal(otlp_url(&s, &url), 0);
+		assert_int_equal(otlp_url(cases[i].base, cases[i].metrics, "v1/metrics", &url), 0);
 		if (cases[i].url)
 			assert_string_equal(url, cases[i].url);
 		else
