@@ -169,7 +169,9 @@ static int apply_env(char *const *env, const struct command *cmd, struct config 
 	char own[OPT_NAME_MAX];
 
 	for (const struct opt *o = opts; o->key; o++) {
-		struct opt_env from[] = { { opt_variable(o, own) }, o->env[0], o->env[1] };
+		struct opt_env from[] = {
+			{ opt_variable(o, own) }, o->env[0], o->env[1], o->env[2]
+		};
 		const char *value = NULL;
 		int r = 0;
 
@@ -273,15 +275,39 @@ static int apply_defaults(struct config *c, struct err *e)
 	return c->topic ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-/* The endpoint of the metrics signal is the more special one, but a flag is not overruled by a
- * variable, nor a variable by a file. */
-static void settle_endpoints(struct config *c)
+static enum layer layer_of(const struct config *c, const char *key)
 {
-	const struct opt *base = opt_find("otlp.endpoint"),
-			 *own = opt_find("otlp.metrics_endpoint");
+	return c->layer[opt_find(key) - opts];
+}
 
-	if (c->layer[base - opts] > c->layer[own - opts])
+/* Whether what @base says of all signals is said in a stronger place than what @own says of one. */
+static bool overrules(const struct config *c, const char *base, const char *own)
+{
+	return layer_of(c, base) > layer_of(c, own);
+}
+
+/* The same, of two that are alike. The variables for all signals are read for both of them, so one
+ * that @base alone has is that of metrics. */
+static bool replaces(const struct config *c, const char *base, const char *own)
+{
+	return layer_of(c, base) != LAYER_ENV && overrules(c, base, own);
+}
+
+/* What is said of one signal is the more special, but a flag is not overruled by a variable, nor a
+ * variable by a file. */
+static int settle_signals(struct config *c, struct err *e)
+{
+	if (overrules(c, "otlp.endpoint", "otlp.metrics_endpoint"))
 		c->otlp_metrics_endpoint[0] = '\0';
+	if (overrules(c, "otlp.endpoint", "otlp.logs_endpoint"))
+		c->otlp_logs_endpoint[0] = '\0';
+	if (replaces(c, "otlp.timeout", "otlp.logs_timeout"))
+		c->otlp_logs_timeout_ns = c->otlp_timeout_ns;
+	if (!replaces(c, "otlp.headers", "otlp.logs_headers"))
+		return 0;
+	free(c->otlp_logs_headers);
+	c->otlp_logs_headers = strdup(c->otlp_headers);
+	return c->otlp_logs_headers ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 int options_parse(int argc, char *const *argv, char *const *env, const struct command **ret_cmd,
@@ -311,9 +337,8 @@ int options_parse(int argc, char *const *argv, char *const *env, const struct co
 		r = apply_defaults(c, e);
 	if (r < 0)
 		return r;
-	settle_endpoints(c);
 	*ret_cmd = cmd;
-	return 0;
+	return settle_signals(c, e);
 }
 
 void config_done(struct config *c)

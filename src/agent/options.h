@@ -116,7 +116,7 @@ struct opt {
 	unsigned commands;    /* bits, 1 << enum command_id */
 	unsigned flags;	      /* enum opt_flag */
 	enum opt_group group;
-	struct opt_env env[2]; /* OpenTelemetry's and others' variables, the first one set wins */
+	struct opt_env env[3]; /* OpenTelemetry's and others' variables, the first one set wins */
 	const char *help;      /* one line, no full stop */
 	const char *text;      /* more sentences for the manual, or NULL */
 };
@@ -147,12 +147,16 @@ struct config {
 	char *otlp_endpoint;
 	char *otlp_metrics_endpoint;
 	char *otlp_headers; /* secret */
+	char *otlp_logs_endpoint;
+	char *otlp_logs_headers; /* secret */
 	char *service_name;
 	char *output;		    /* "-" is standard output */
 	char *topic;		    /* COMMAND_HELP: the command asked about; "": the program */
 	char *files[MAX_FILES + 1]; /* arguments that are files, NULL-ended */
 	char *proxy, *mesh;	    /* COMMAND_COMPARE; "": not given */
 	uint64_t otlp_timeout_ns, otlp_interval_ns;
+	uint64_t otlp_logs; /* enum config_events; 0: none */
+	uint64_t otlp_logs_slower_than_ns, otlp_logs_timeout_ns, otlp_logs_delay_ns;
 	uint64_t duration_ns; /* 0: until interrupted */
 	uint64_t slower_than_ns;
 	uint64_t count;	 /* 0: no end */

@@ -107,6 +107,36 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	r->before = now;
 }
 
+static void on_event(const struct event *ev, void *arg)
+{
+	struct run *r = arg;
+
+	for (size_t i = 0; exporters[i] && i < MAX_EXPORTERS; i++)
+		if (r->states[i] && exporters[i]->event)
+			exporters[i]->event(r->states[i], ev);
+}
+
+static bool wants_logs(const struct config *c)
+{
+	return c->otlp_logs && !c->otlp_disabled && (*c->otlp_endpoint || *c->otlp_logs_endpoint);
+}
+
+/* Nothing that costs is asked of the kernel without somebody to send it to. */
+static struct probe_singles wanted_singles(struct run *r)
+{
+	const struct config *c = r->config;
+
+	if (!wants_logs(c))
+		return (struct probe_singles){};
+	return (struct probe_singles){
+		.exchanges = c->otlp_logs & EVENTS_EXCHANGES,
+		.failures = c->otlp_logs & EVENTS_FAILURES,
+		.ends = c->otlp_logs & EVENTS_ENDS,
+		.slower_than_ns = c->otlp_logs_slower_than_ns,
+		.sink = { on_event, r },
+	};
+}
+
 static int start_exporters(struct run *r, struct err *e)
 {
 	int err;
@@ -159,6 +189,11 @@ static int open_run(struct run *r, struct err *e)
 		.otlp_headers = c->otlp_headers,
 		.otlp_timeout_ns = c->otlp_timeout_ns,
 		.otlp_interval_ns = c->otlp_interval_ns,
+		.otlp_logs = wants_logs(c),
+		.otlp_logs_endpoint = c->otlp_disabled ? "" : c->otlp_logs_endpoint,
+		.otlp_logs_headers = c->otlp_logs_headers,
+		.otlp_logs_timeout_ns = c->otlp_logs_timeout_ns,
+		.otlp_logs_delay_ns = c->otlp_logs_delay_ns,
 	};
 	r->env = (struct export_env){
 		.base = agent_base(r->agent),
@@ -183,9 +218,13 @@ static int open_run(struct run *r, struct err *e)
 
 static void close_run(struct run *r)
 {
-	for (size_t i = 0; exporters[i] && i < MAX_EXPORTERS; i++)
-		if (r->states[i])
-			exporters[i]->stop(r->states[i], STOP_NS);
+	for (size_t i = 0; exporters[i] && i < MAX_EXPORTERS; i++) {
+		void *state = r->states[i];
+
+		r->states[i] = NULL;
+		if (state)
+			exporters[i]->stop(state, STOP_NS);
+	}
 	if (r->timer)
 		event_free(r->timer);
 	http_server_free(r->server);
@@ -215,12 +254,17 @@ static void loop(struct run *r)
 enum exit_status command_run(const struct config *c)
 {
 	struct run r = { .config = c };
+	const struct probe_singles singles = wanted_singles(&r);
 	struct err e = {};
 	int err;
 
 	err = privileges_check(&e);
+	if (!err && c->otlp_logs && !wants_logs(c) && !c->otlp_disabled)
+		log_warn(
+			"otlp.logs asks for log records, but there is no endpoint to send them to: "
+			"give otlp.endpoint or otlp.logs_endpoint");
 	if (!err)
-		err = agent_new(c, &r.agent, &e);
+		err = agent_new_with(c, &singles, NULL, &r.agent, &e);
 	if (!err)
 		err = open_run(&r, &e);
 	if (err < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,6 +24,10 @@ struct export_settings {
 	const char *otlp_headers;	   /* k=v,k=v, percent-encoded; "" */
 	uint64_t otlp_timeout_ns;
 	uint64_t otlp_interval_ns;
+	bool otlp_logs; /* single events, as log records */
+	const char *otlp_logs_endpoint, *otlp_logs_headers;
+	uint64_t otlp_logs_timeout_ns;
+	uint64_t otlp_logs_delay_ns; /* how long a record waits for others to come */
 };
 
 /* What an exporter is given; it outlives the exporter's state. */
@@ -47,6 +52,8 @@ struct exporter {
 	const char *summary;
 	const struct metric *metrics; /* its own figures, NULL-ended, or NULL */
 	int (*start)(const struct export_env *env, void **ret_state, struct err *e);
+	/* A single event has happened; NULL for an exporter that has no use for them. */
+	void (*event)(void *state, const struct event *ev);
 	/*
 	 * Sends what is still to be sent, at most @budget_ns long, and frees the state. Runs the
 	 * event loop meanwhile, so it must not be called from within it; before the server goes.
@@ -60,7 +67,7 @@ extern const struct exporter *const exporters[]; /* NULL-ended, from exporters.d
 extern const struct metric export_metrics[];
 
 /* Rows of export_metrics. */
-enum export_metric { EXPORT_REQUESTS, EXPORT_REJECTED };
+enum export_metric { EXPORT_REQUESTS, EXPORT_REJECTED, EXPORT_LOG_RECORDS };
 
 /* The series of @exporter's requests that ended in @outcome ("success", "failure"). */
 struct series *export_requests(const struct export_env *env, const char *exporter,
@@ -92,3 +99,13 @@ int json_event_encode(const struct event *ev, uint64_t wall_ns, struct strbuf *o
  */
 int otlp_encode(const struct snapshot *s, const struct export_env *env, uint64_t start_offset_ns,
 		uint64_t time_offset_ns, struct strbuf *out);
+
+/* A single event that waits to be sent. */
+struct log_record {
+	struct event *event; /* event_copy() */
+	uint64_t time_unix_ns, observed_unix_ns;
+};
+
+/* An ExportLogsServiceRequest of the @n records: one resource for each service. -ENOMEM. */
+int otlp_encode_logs(const struct log_record *records, size_t n, const struct export_env *env,
+		     struct strbuf *out);

@@ -101,7 +101,10 @@ pb_key_value *otlp_attribute(struct otlp_pool *pool, const struct attr *a)
 	if (a->type == ATTR_STRING)
 		return otlp_string_attribute(pool, a->key, a->str);
 	v = otlp_message(pool, &VALUE);
-	if (v) {
+	if (v && a->type == ATTR_DOUBLE) {
+		v->value_case = OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_DOUBLE_VALUE;
+		v->double_value = a->real;
+	} else if (v) {
 		v->value_case = OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_INT_VALUE;
 		v->int_value = a->num;
 	}

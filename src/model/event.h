@@ -28,5 +28,11 @@ struct event_sink {
 	void *arg;
 };
 
+/*
+ * A copy of all that @ev points to, in one piece of memory that the caller frees; what comes out of
+ * watched programs is bounded and made valid UTF-8, as in the registry. NULL without memory.
+ */
+struct event *event_copy(const struct event *ev);
+
 /* The attribute of @ev with this key, or NULL. */
 const struct attr *event_attr(const struct event *ev, const char *key);

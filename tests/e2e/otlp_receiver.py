@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A receiver of OTLP metrics over HTTP that keeps what it gets, and misbehaves when told to.
+"""A receiver of OTLP metrics and logs over HTTP that keeps what it gets, and misbehaves when told to.
 
 Decodes with the official stubs of Debian's python3-opentelemetry-proto, installed or unpacked below
 .deps by tools/packages, so that nothing of sonde checks itself. Each request taken is one line of
@@ -15,6 +15,7 @@ From a test:
         run("sonde run --otlp-endpoint " + receiver.url)
         requests = receiver.wait(2)
         receiver.points(requests[-1], "http.server.request.duration")
+        receiver.records("tcp.exchange")
 """
 
 import argparse
@@ -31,16 +32,24 @@ sys.path.append(str(ROOT / ".deps/test/opentelemetry-proto/usr/lib/python3/dist-
 
 from google.protobuf.json_format import MessageToDict  # noqa: E402
 from google.protobuf.message import DecodeError  # noqa: E402
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service  # noqa: E402
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs  # noqa: E402
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics  # noqa: E402
 
 MAX_BODY_BYTES = 64 << 20
+
+SIGNALS = {
+    "/v1/metrics": (metrics.ExportMetricsServiceRequest, metrics.ExportMetricsServiceResponse,
+                    "rejected_data_points"),
+    "/v1/logs": (logs.ExportLogsServiceRequest, logs.ExportLogsServiceResponse,
+                 "rejected_log_records"),
+}
 
 
 class Receiver:
     """Listens from the start of a `with` block to its end.
 
     status, retry_after: what the first `times` requests are answered with (all of them: -1).
-    rejected: data points that are said to be refused in an answer of 200.
+    rejected: data points or log records that are said to be refused in an answer of 200.
     hang: requests are read and never answered, until close().
     """
 
@@ -48,7 +57,8 @@ class Receiver:
                  hang=False):
         self.status, self.retry_after, self.times = status, retry_after, times
         self.rejected, self.hang = rejected, hang
-        self.requests = []  # dicts: time, status, headers, body (as OTLP's JSON has it, or None)
+        # dicts: time, status, headers, body (as OTLP's JSON has it, or None); logs apart
+        self.requests, self.log_requests = [], []
         self._changed = threading.Condition()
         self._closed = threading.Event()
         self._output = open(output, "w", encoding="utf-8") if output else None
@@ -94,9 +104,22 @@ class Receiver:
                             found.append(dict(point, resource=about, attributes=attributes(point)))
         return found
 
-    def _record(self, request):
+    def records(self, event=None):
+        """All log records that were taken, each with the attributes of its Resource in "resource"."""
+        found = []
+        for request in [r for r in self.log_requests if r["status"] == 200]:
+            for resource in request["body"].get("resourceLogs", []):
+                about = attributes(resource.get("resource", {}))
+                for scope in resource.get("scopeLogs", []):
+                    for record in scope.get("logRecords", []):
+                        if event in (None, record.get("eventName")):
+                            found.append(dict(record, resource=about, scope=scope["scope"],
+                                              attributes=attributes(record)))
+        return found
+
+    def _record(self, path, request):
         with self._changed:
-            self.requests.append(request)
+            (self.log_requests if path == "/v1/logs" else self.requests).append(request)
             if self._output:
                 print(json.dumps(request), file=self._output, flush=True)
             self._changed.notify_all()
@@ -117,7 +140,7 @@ class Receiver:
 
             def do_POST(self):
                 length = int(self.headers.get("Content-Length", -1))
-                if self.path != "/v1/metrics":
+                if self.path not in SIGNALS:
                     return self.reply(404)
                 if not 0 <= length <= MAX_BODY_BYTES:
                     return self.reply(413)
@@ -126,14 +149,14 @@ class Receiver:
                     body = gzip.decompress(body)
                 if self.headers.get("Content-Type") != "application/x-protobuf":
                     return self.reply(415)
-                message = service.ExportMetricsServiceRequest()
+                message = SIGNALS[self.path][0]()
                 try:
                     message.ParseFromString(body)
                 except DecodeError:
-                    receiver._record(self.entry(400, None))
+                    receiver._record(self.path, self.entry(400, None))
                     return self.reply(400)
                 status, hang = receiver._answer()
-                receiver._record(self.entry(status, MessageToDict(message)))
+                receiver._record(self.path, self.entry(status, MessageToDict(message)))
                 if hang:
                     receiver._closed.wait()
                     self.close_connection = True
@@ -150,11 +173,14 @@ class Receiver:
                 }
 
             def reply(self, status):
-                answer = service.ExportMetricsServiceResponse()
-                if status == 200 and receiver.rejected:
-                    answer.partial_success.rejected_data_points = receiver.rejected
-                    answer.partial_success.error_message = "refused as it was told to"
-                data = answer.SerializeToString() if status == 200 else b""
+                data = b""
+                if status == 200:
+                    _, response, rejected = SIGNALS[self.path]
+                    answer = response()
+                    if receiver.rejected:
+                        setattr(answer.partial_success, rejected, receiver.rejected)
+                        answer.partial_success.error_message = "refused as it was told to"
+                    data = answer.SerializeToString()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", str(len(data)))

@@ -71,7 +71,7 @@ static void the_manual_is_what_the_program_prints(void **state)
 	assert_false(strbuf_failed(&text));
 	assert_same_as_file(&text, "docs/sonde.8", "sonde help --man >docs/sonde.8");
 	for (const struct opt *o = opts; o->key; o++)
-		for (size_t i = 0; i < 2 && o->env[i].name; i++)
+		for (size_t i = 0; i < sizeof(o->env) / sizeof(o->env[0]) && o->env[i].name; i++)
 			assert_non_null(strstr(strbuf_str(&text), o->env[i].name));
 	strbuf_done(&text);
 }

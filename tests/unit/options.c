@@ -299,6 +299,57 @@ static void opentelemetry_variables_are_read(void **state)
 	config_done(&t.c);
 }
 
+/* What is said of all signals holds for logs, and what is said of metrics does not. */
+static void logs_have_settings_of_their_own(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *line, *variables[3], *headers;
+		uint64_t timeout_ms;
+	} cases[] = {
+		{ "run", {}, "", 10000 },
+		{ "run --otlp.headers a=1 --otlp.timeout 1s", {}, "a=1", 1000 },
+		{ "run --otlp.headers a=1 --otlp.logs-headers b=2", {}, "b=2", 10000 },
+		{ "run", { "OTEL_EXPORTER_OTLP_HEADERS=a=1", "OTEL_EXPORTER_OTLP_TIMEOUT=250" },
+		  "a=1", 250 },
+		{ "run", { "OTEL_EXPORTER_OTLP_METRICS_HEADERS=m=1",
+			   "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT=250" }, "", 10000 },
+		{ "run", { "OTEL_EXPORTER_OTLP_HEADERS=a=1",
+			   "OTEL_EXPORTER_OTLP_LOGS_HEADERS=l=1",
+			   "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT=70" }, "l=1", 70 },
+		{ "run", { "SONDE_OTLP_HEADERS=s=1", "SONDE_OTLP_TIMEOUT=2s" }, "s=1", 2000 },
+		{ "run --otlp.headers a=1", { "OTEL_EXPORTER_OTLP_LOGS_HEADERS=l=1" }, "a=1", 10000 },
+	};
+	/* clang-format on */
+	char *endpoints[] = { (char[]){ "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://l/x" },
+			      (char[]){ "OTEL_EXPORTER_OTLP_ENDPOINT=http://c" },
+			      (char[]){ "OTEL_BLRP_SCHEDULE_DELAY=5" }, NULL };
+	struct attempt t = {};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char texts[3][80], *env[4] = {};
+
+		for (size_t k = 0; k < 3 && cases[i].variables[k]; k++) {
+			snprintf(texts[k], sizeof(texts[k]), "%s", cases[i].variables[k]);
+			env[k] = texts[k];
+		}
+		parse(&t, cases[i].line, env);
+		assert_int_equal(t.r, 0);
+		assert_string_equal(t.c.otlp_logs_headers, cases[i].headers);
+		assert_int_equal(t.c.otlp_logs_timeout_ns, cases[i].timeout_ms * NSEC_PER_MSEC);
+	}
+	parse(&t, "run --otlp.logs exchanges,ends", endpoints);
+	assert_string_equal(t.c.otlp_logs_endpoint, "http://l/x");
+	assert_int_equal(t.c.otlp_logs_delay_ns, 5 * NSEC_PER_MSEC);
+	assert_int_equal(t.c.otlp_logs, EVENTS_EXCHANGES | EVENTS_ENDS);
+	assert_int_equal(t.c.otlp_logs_slower_than_ns, 100 * NSEC_PER_MSEC);
+	parse(&t, "run --otlp.endpoint http://mine", endpoints);
+	assert_string_equal(t.c.otlp_logs_endpoint, "");
+	assert_int_equal(t.c.otlp_logs, 0);
+	config_done(&t.c);
+}
+
 static void files_are_checked_to_the_last_key(void **state)
 {
 	/* clang-format off */
@@ -463,6 +514,7 @@ int main(void)
 		cmocka_unit_test(secrets_are_not_printed),
 		cmocka_unit_test(stronger_layers_win),
 		cmocka_unit_test(opentelemetry_variables_are_read),
+		cmocka_unit_test(logs_have_settings_of_their_own),
 		cmocka_unit_test(files_are_checked_to_the_last_key),
 		cmocka_unit_test(help_is_a_command),
 		cmocka_unit_test(files_are_arguments_of_their_own),
