@@ -114,7 +114,9 @@ static void tell_single(const struct probe_env *env, struct kern_object *o,
 	if (failed) {
 		put_text(&t, "error.type", tcp_error(s->key.error));
 	} else {
-		put(&t, ATTR_NUM("tcp.exchange.sends", s->sends));
+		/* A server's exchange ends with its first send: those before it were of another. */
+		if (s->key.role == SN_TCP_CLIENT)
+			put(&t, ATTR_NUM("tcp.exchange.sends", s->sends));
 		put(&t, ATTR_NUM("tcp.request.size", s->request_bytes));
 		put_time(&t, "tcp.receive_queue.duration", s->wait_ns);
 		put_time(&t, "tcp.exchange.total.duration", s->total_ns);
