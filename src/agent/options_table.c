@@ -103,7 +103,7 @@ const struct opt opts[] = {
 		  "Where they do not, probes on kernel events need a BTF file that was made for that "
 		  "very kernel; one that was not is found out and refused." },
 	{ "tcp.detail", 0, OPT_BOOL, AT(tcp_detail), .fallback = "false",
-	  .commands = RUN | REPORT | DOCTOR, .group = OPT_GROUP_MEASURE,
+	  .commands = RUN | REPORT | TRACE | DOCTOR, .group = OPT_GROUP_MEASURE,
 	  .help = "also handshakes, ends, round trips, retransmissions, resets of TCP",
 	  .text = "What happens once in the life of a connection, or should not happen at all. While "
 		  "data flows it costs two comparisons for each exchange." },

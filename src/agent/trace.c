@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands.h"
+#include "agent/line_writer.h"
 #include "agent/privileges.h"
 #include "agent/trace_silence.h"
 #include "base/cleanup.h"
@@ -21,71 +19,44 @@
 #include "export/export.h"
 #include "ui/trace_line.h"
 
-/* Lines wait for the end of the batch that they came in, but not more of them than this. */
-#define MAX_WAITING (64 << 10)
-
 /* What stands out, where nobody has said what slow is; else ten times that. */
 #define SLOW_NS	  (100 * NSEC_PER_MSEC)
 
 #define SILENCE_S 3
 
+/* How long the last lines may take, when somebody has asked for the end. */
+#define PATIENCE_MS 1000
+
 struct trace {
 	const struct config *config;
 	struct agent *agent;
 	struct trace_style style;
-	struct strbuf waiting; /* lines that are still to be written */
-	struct event *flush, *tick, *reader;
-	uint64_t shown, end_ns;
-	bool stopped; /* --count is reached, or nobody reads any more */
-	int error;    /* of the first write that failed, but for EPIPE */
+	struct line_writer *writer;
+	struct strbuf line;
+	struct event *tick;
+	uint64_t shown, unread; /* lines; what their reader was too slow for */
+	bool stopped;		/* --count is reached, or nobody reads any more */
+	bool deserted;		/* the latter */
+	bool over;		/* the time that was asked for */
+	int error;		/* of writing, but for EPIPE */
 };
 
 /* ---- lines ---- */
 
-/* Whoever reads may be slower than what is watched, and may have made our end non-blocking. */
-static int write_all(const char *data, size_t len)
-{
-	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
-
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, data, len);
-
-		if (n < 0 && errno == EAGAIN)
-			poll(&out, 1, -1);
-		else if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static void stop(struct trace *t)
 {
 	t->stopped = true;
-	if (t->agent)
-		agent_stop(t->agent);
+	agent_stop(t->agent);
 }
 
-static void flush(struct trace *t)
+/* Nobody reads any more (| head): that is an end like others. */
+static void on_gone(void *arg, int error)
 {
-	int r = strbuf_failed(&t->waiting) ? -ENOMEM
-					   : write_all(strbuf_str(&t->waiting), t->waiting.len);
+	struct trace *t = arg;
 
-	strbuf_clear(&t->waiting);
-	if (r == 0)
-		return;
-	/* Nobody reads any more (| head): that is an end like others. */
-	if (r != -EPIPE)
-		t->error = r;
+	t->deserted = error == -EPIPE;
+	t->error = t->deserted ? 0 : error;
 	stop(t);
-}
-
-static void on_flush(evutil_socket_t fd, short what, void *arg)
-{
-	flush(arg);
 }
 
 /* That of the place, summer time included, at that moment. */
@@ -104,16 +75,17 @@ static void take(const struct event *ev, void *arg)
 
 	if (t->stopped)
 		return;
-	if (t->config->json && json_event_encode(ev, wall_ns, &t->waiting) < 0)
-		t->waiting.failed = true;
-	else if (!t->config->json)
-		trace_line(&t->style, ev, wall_ns, utc_offset_s(wall_ns), &t->waiting);
-	if (++t->shown == t->config->count)
+	strbuf_clear(&t->line);
+	if (!t->config->json)
+		trace_line(&t->style, ev, wall_ns, utc_offset_s(wall_ns), &t->line);
+	else if (json_event_encode(ev, wall_ns, &t->line) < 0)
+		t->line.failed = true;
+	if (strbuf_failed(&t->line))
+		on_gone(t, -ENOMEM);
+	else if (!line_writer_add(t->writer, t->line.data, t->line.len))
+		t->unread++;
+	else if (++t->shown == t->config->count)
 		stop(t);
-	if (t->stopped || t->waiting.len >= MAX_WAITING || strbuf_failed(&t->waiting))
-		flush(t);
-	else if (t->flush)
-		event_active(t->flush, EV_TIMEOUT, 0);
 }
 
 /* ---- the clock ---- */
@@ -124,13 +96,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	/* What a process leaves behind is taken in time, as in `report`. */
 	snapshot_free(agent_snapshot(t->agent));
-	if (t->end_ns && clock_boot_ns() >= t->end_ns)
-		agent_stop(t->agent);
 }
 
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
-	agent_stop(((struct trace *)arg)->agent);
+	struct trace *t = arg;
+
+	t->over = true;
+	agent_stop(t->agent);
 }
 
 static void on_silence(evutil_socket_t fd, short what, void *arg)
@@ -165,28 +138,10 @@ static void on_ready(void *arg)
 		log_error("out of memory");
 		agent_stop(t->agent);
 	}
-	if (ns)
-		t->end_ns = clock_boot_ns() + ns;
 	log_info("tracing%s", ns ? "" : " until Ctrl-C");
 }
 
 /* ---- from start to end ---- */
-
-static void on_no_reader(evutil_socket_t fd, short what, void *arg)
-{
-	stop(arg);
-}
-
-/* A pipe that nobody reads any more is an error at once; else only the next line would find out. */
-static int watch_reader(struct trace *t)
-{
-	struct stat st;
-
-	if (fstat(STDOUT_FILENO, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return 0;
-	t->reader = event_new(agent_base(t->agent), STDOUT_FILENO, EV_READ, on_no_reader, t);
-	return t->reader && event_add(t->reader, NULL) == 0 ? 0 : -ENOMEM;
-}
 
 static int follow(struct trace *t, struct err *e)
 {
@@ -194,37 +149,50 @@ static int follow(struct trace *t, struct err *e)
 	struct event_base *base = agent_base(t->agent);
 
 	t->tick = event_new(base, -1, EV_PERSIST, on_tick, t);
-	t->flush = event_new(base, -1, 0, on_flush, t);
-	if (!t->tick || !t->flush || event_add(t->tick, &second) < 0 || watch_reader(t) < 0)
+	if (!t->tick || event_add(t->tick, &second) < 0 ||
+	    line_writer_new(base, STDOUT_FILENO, on_gone, t, &t->writer) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
+	if (isatty(STDOUT_FILENO) && !t->config->json) {
+		trace_header(&t->style, &t->line);
+		line_writer_add(t->writer, strbuf_str(&t->line), t->line.len);
+	}
 	agent_on_ready(t->agent, on_ready, t);
 	agent_loop(t->agent);
 	return 0;
 }
 
-static void close_events(struct trace *t)
+/* What happened until the end is shown, too. */
+static uint64_t finish(struct trace *t)
 {
-	struct event **all[] = { &t->tick, &t->flush, &t->reader };
+	bool asked = !t->stopped && !t->over;
+	uint64_t unaccounted = agent_finish(t->agent), unread;
 
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		if (*all[i])
-			event_free(*all[i]);
-		*all[i] = NULL;
-	}
+	/* The loop is over; from here on a signal is an end at once. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+	unread = line_writer_end(t->writer, asked ? PATIENCE_MS : -1);
+	t->unread += unread;
+	t->shown -= unread < t->shown ? unread : t->shown;
+	return unaccounted;
 }
 
 static void tell_end(const struct trace *t)
 {
 	struct probe_run *const *runs = agent_runs(t->agent);
-	unsigned long long lost = 0, shown = t->shown;
+	unsigned long long lost = 0, shown = t->shown, unread = t->unread;
 
 	for (size_t i = 0; runs[i]; i++)
 		lost += probe_run_account(runs[i])->stats[SN_STAT_DROP_RING_FULL];
+	if (t->deserted || t->error)
+		return;
 	if (lost)
-		log_warn("%llu shown, %llu lost: they came faster than they were read (ring full)",
-			 shown, lost);
+		log_warn("%llu shown, %llu lost: the ring was full before it was read", shown,
+			 lost);
 	else
 		log_info("%llu shown", shown);
+	if (unread)
+		log_warn("%llu not shown: whoever reads the output was too slow", unread);
 }
 
 /* The names of the probes that have single events, or a sentence about the one that has none. */
@@ -277,12 +245,7 @@ static int trace_open(struct trace *t, struct err *e)
 		.utf8 = true,
 		.slow_ns = slow_ns ? slow_ns : SLOW_NS,
 	};
-	if (isatty(STDOUT_FILENO) && !t->config->json)
-		trace_header(&t->style, &t->waiting);
-	r = agent_new_with(t->config, &singles, NULL, &t->agent, e);
-	if (r == 0)
-		flush(t);
-	return r;
+	return agent_new_with(t->config, &singles, NULL, &t->agent, e);
 }
 
 enum exit_status command_trace(const struct config *asked)
@@ -302,11 +265,8 @@ enum exit_status command_trace(const struct config *asked)
 	err = trace_open(&t, &e);
 	if (!err)
 		err = follow(&t, &e);
-	close_events(&t);
 	if (!err) {
-		/* What happened until now is shown, too. */
-		unaccounted = agent_finish(t.agent);
-		flush(&t);
+		unaccounted = finish(&t);
 		tell_end(&t);
 		if (t.error)
 			err = err_set(&e, t.error, "cannot write to standard output: %s",
@@ -317,8 +277,11 @@ enum exit_status command_trace(const struct config *asked)
 	if (unaccounted)
 		log_error("%llu events are in no figure: this is a bug in sonde",
 			  (unsigned long long)unaccounted);
+	if (t.tick)
+		event_free(t.tick);
+	line_writer_free(t.writer);
 	agent_free(t.agent);
-	strbuf_done(&t.waiting);
+	strbuf_done(&t.line);
 	if (err < 0)
 		return status_of(err);
 	return unaccounted ? STATUS_FAILED : STATUS_OK;

@@ -234,11 +234,9 @@ static void end_words(struct words *w)
 	const char *by = text_of(w->ev, "tcp.close.initiator");
 
 	next(w);
-	strbuf_puts(w->out, "closed");
-	if (*by) {
-		strbuf_puts(w->out, " by ");
-		text_add(w->out, by, 16, w->style->utf8);
-	}
+	strbuf_puts(w->out, strcmp(by, "local") == 0	? "closed here"
+			    : strcmp(by, "remote") == 0 ? "closed by the other end"
+							: "closed");
 	add_error(w, "");
 	add_count(w, "exchange", "exchanges", "tcp.exchanges", 0);
 	add_bytes(w, "sent ", "tcp.sent.size");

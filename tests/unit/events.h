@@ -34,7 +34,6 @@ static const struct attr server_attrs[] = {
 	ATTR_STR("network.peer.address", "10.0.3.17"),
 	ATTR_NUM("network.peer.port", 51000),
 	ATTR_NUM("server.port", 8080),
-	ATTR_NUM("tcp.exchange.sends", 1),
 	ATTR_NUM("tcp.request.size", 100),
 	ATTR_REAL("tcp.receive_queue.duration", 0),
 	ATTR_REAL("tcp.application.duration", 1.2e-3),
