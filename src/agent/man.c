@@ -180,6 +180,9 @@ static void examples_section(struct strbuf *out)
 		  "Sends them to an OpenTelemetry Collector as well." },
 		{ "sudo sonde report tcp --duration 1m --output tcp.json",
 		  "Measures TCP for a minute." },
+		{ "sudo sonde trace tcp --slower-than 10ms",
+		  "Shows each TCP exchange that takes ten milliseconds or more, and each connection "
+		  "that cannot be made." },
 		{ "sonde compare before.json after.json",
 		  "Puts two such documents side by side, and marks what they cannot tell." },
 		{ "sonde compare tcp.json --mesh http://localhost:9090",
