@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/trace_silence.h"
 
+#include <string.h>
+
 #include "agent/options_value.h"
 #include "base/cleanup.h"
 #include "ui/text.h"
@@ -23,14 +25,37 @@ static void add_seen(struct seen *seen, const struct snapshot *s, const char *na
 	}
 }
 
+/* The options that choose what is measured, if any was given: "--port and --peer". */
+static bool add_chosen(const struct config *c, struct strbuf *out)
+{
+	static const char *const keys[] = { "port",    "peer",	  "role",      "sample", "pid",
+					    "command", "service", "container", "cgroup" };
+	char flag[OPT_NAME_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct opt *o = opt_find(keys[i]);
+
+		if (c->layer[o - opts] > LAYER_DEFAULT)
+			strbuf_printf(out, "%s%s", n++ ? " and " : "", opt_flag_name(o, flag));
+	}
+	return n;
+}
+
 void trace_silence(const struct config *c, const struct snapshot *s, struct strbuf *out)
 {
+	cleanup(strbuf_done) struct strbuf chosen = {};
 	char bound[DURATION_TEXT_MAX], slowest[UNIT_TEXT_MAX];
 	struct seen seen = {};
 
 	add_seen(&seen, s, "tcp.client.exchange.duration");
 	add_seen(&seen, s, "tcp.server.exchange.duration");
 	strbuf_puts(out, "nothing to show so far: ");
+	if (!seen.n && add_chosen(c, &chosen)) {
+		strbuf_printf(out, "no exchange that %s let%s through has ended since the start",
+			      strbuf_str(&chosen), strchr(strbuf_str(&chosen), ' ') ? "" : "s");
+		return;
+	}
 	if (!seen.n) {
 		strbuf_puts(out, "no exchange has ended since the start; 'sonde doctor' says "
 				 "whether all hooks work");

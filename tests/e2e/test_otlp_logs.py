@@ -15,8 +15,10 @@ from pairs import Pair, listener
 SLOW_US = 50000
 
 
-def agent(*argv, **kwargs):
-    return running(SONDE, "run", "tcp", "--listen", "127.0.0.1:0", *argv, **kwargs)
+def agent(server, *argv, others=(), **kwargs):
+    """`sonde run` of this listener's connections, and of those to other ports, alone."""
+    ports = ",".join(map(str, [server.getsockname()[1], *others]))
+    return running(SONDE, "run", "tcp", "--listen", "127.0.0.1:0", "--port", ports, *argv, **kwargs)
 
 
 def ready(sonde):
@@ -50,8 +52,9 @@ def test_every_field_of_every_kind():
     with listener() as closed:
         refused = closed.getsockname()
     with Receiver() as receiver, listener() as server, \
-            agent("--otlp.endpoint", receiver.url, "--otlp.logs", "exchanges,failures,ends",
-                  "--otlp.logs-slower-than", "50ms", "--otlp.logs-delay", "100ms") as sonde:
+            agent(server, "--otlp.endpoint", receiver.url, "--otlp.logs", "exchanges,failures,ends",
+                  "--otlp.logs-slower-than", "50ms", "--otlp.logs-delay", "100ms",
+                  others=[refused[1]]) as sonde:
         ready(sonde)
         port, began = server.getsockname()[1], time.time_ns()
         with Pair(server) as pair:
@@ -99,7 +102,7 @@ def test_every_field_of_every_kind():
 
 def test_off_unless_asked_for():
     with Receiver() as receiver, listener() as server, \
-            agent("--otlp.endpoint", receiver.url) as sonde:
+            agent(server, "--otlp.endpoint", receiver.url) as sonde:
         ready(sonde)
         with Pair(server) as pair:
             pair.exchange(delay=0.15)
@@ -110,7 +113,7 @@ def test_off_unless_asked_for():
 def test_a_receiver_of_their_own():
     """By the variables of the logs signal; headers of metrics do not go there."""
     with Receiver() as receiver, Receiver() as figures, listener() as server, \
-            agent("--otlp.logs", "ends", env={
+            agent(server, "--otlp.logs", "ends", env={
                 "OTEL_EXPORTER_OTLP_ENDPOINT": figures.url,
                 "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": receiver.url + "/v1/logs",
                 "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x-whose=logs",
@@ -131,9 +134,9 @@ def test_a_receiver_of_their_own():
                                           {"rejected": 1, "times": 0}])
 def test_what_a_receiver_does_with_them_is_counted(misbehaviour):
     with Receiver() as figures, Receiver(**misbehaviour) as receiver, listener() as server, \
-            agent("--otlp.logs", "ends", "--otlp.metrics-endpoint", figures.url + "/v1/metrics",
-                  "--otlp.logs-endpoint", receiver.url + "/v1/logs", "--otlp.logs-delay",
-                  "1ms") as sonde:
+            agent(server, "--otlp.logs", "ends", "--otlp.metrics-endpoint",
+                  figures.url + "/v1/metrics", "--otlp.logs-endpoint", receiver.url + "/v1/logs",
+                  "--otlp.logs-delay", "1ms") as sonde:
         ready(sonde)
         port = server.getsockname()[1]
         with Pair(server):
@@ -149,11 +152,11 @@ def test_what_a_receiver_does_with_them_is_counted(misbehaviour):
     assert len(of(records, port)) == 2  # tried again, and not there twice
     taken = [r for r in receiver.log_requests if r["status"] == 200]
     assert points["rejected"] == (len(taken) if "rejected" in misbehaviour else 0)
-    assert points["delivered"] + points["rejected"] == len(records)
+    assert points["delivered"] + points["rejected"] == len(records) == 2
 
 
 def test_no_endpoint_is_told():
-    with agent("--otlp.logs", "ends") as sonde:
+    with listener() as server, agent(server, "--otlp.logs", "ends") as sonde:
         sonde.wait_line("otlp.logs asks for log records, but there is no endpoint")
         ready(sonde)
         assert sonde.stop() == 0

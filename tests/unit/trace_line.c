@@ -128,6 +128,10 @@ static void silence_is_explained_by_what_was_counted(void **state)
 	(void)state;
 	registry_register(r, exchanges);
 	assert_silence(r, &c, "no exchange has ended since the start; 'sonde doctor'");
+	c.layer[opt_find("port") - opts] = LAYER_FLAG;
+	assert_silence(r, &c, "no exchange that --port lets through has ended since the start");
+	c.layer[opt_find("service") - opts] = LAYER_ENV;
+	assert_silence(r, &c, "no exchange that --port and --service let through has ended");
 	see(r, 0, "a", 2000000);
 	assert_silence(r, &c, "1 exchange has ended since the start");
 	see(r, 1, "b", 3000000);
