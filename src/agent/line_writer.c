@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/strbuf.h"
 
-/* What a full ring of events comes to as lines, twice. */
+/* More than a full ring of events comes to as lines, which are 600 bytes in JSON. */
 #define WAITING_MAX (8 << 20)
 
 /* Not kept until the end of the turn, if there is room. */
