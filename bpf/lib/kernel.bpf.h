@@ -45,7 +45,7 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
 #define IPPROTO_TCP   6
 #define SOCK_STREAM   1
 
-#define RCV_SHUTDOWN  1
+#define SOCK_DONE     1 /* a bit of skc_flags: the peer's FIN has come */
 #define SEND_SHUTDOWN 2
 
 enum {
@@ -106,6 +106,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	unsigned long skc_flags;
 };
 
 struct sock {

@@ -5,8 +5,8 @@
 
 /*
  * TCP sequence numbers as bytes, modulo 2^32. A FIN takes a sequence number too, so once the peer's
- * has come (@fin: RCV_SHUTDOWN is set) the last one is no byte. Pure: compiled into the kernel half
- * and into its tests (tests/bpf).
+ * has come (@fin: SOCK_DONE is set; RCV_SHUTDOWN is by a reset and by the owner as well) the last one is
+ * no byte. Pure: compiled into the kernel half and into its tests (tests/bpf).
  */
 
 /* The number behind the last byte that the owner has read. */

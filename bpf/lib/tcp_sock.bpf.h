@@ -80,6 +80,7 @@ struct view {
 	struct tcp_sock *tp;
 	__u32 rcv_nxt, copied_seq, write_seq;
 	__u8 shutdown, state;
+	bool fin; /* the peer's has come, and is in rcv_nxt */
 };
 
 /*
@@ -101,6 +102,7 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 		v->copied_seq = tp->copied_seq;
 		v->write_seq = tp->write_seq;
 		v->shutdown = tp->inet_conn.icsk_inet.sk.sk_shutdown;
+		v->fin = tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE & 1;
 		v->state = sk->__sk_common.skc_state;
 		return true;
 	}
@@ -113,18 +115,19 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 	v->copied_seq = BPF_CORE_READ(tp, copied_seq);
 	v->write_seq = BPF_CORE_READ(tp, write_seq);
 	v->shutdown = BPF_CORE_READ(sk, sk_shutdown);
+	v->fin = BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
 	v->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	return true;
 }
 
 static __always_inline __u32 bytes_copied(const struct view *v)
 {
-	return sn_seq_copied(v->rcv_nxt, v->copied_seq, v->shutdown & RCV_SHUTDOWN);
+	return sn_seq_copied(v->rcv_nxt, v->copied_seq, v->fin);
 }
 
 static __always_inline __u32 bytes_waiting(const struct view *v)
 {
-	return sn_seq_waiting(v->rcv_nxt, v->copied_seq, v->shutdown & RCV_SHUTDOWN);
+	return sn_seq_waiting(v->rcv_nxt, v->copied_seq, v->fin);
 }
 
 /* The kernel's smoothed round-trip time in eighths of a microsecond; 0: none yet. */
