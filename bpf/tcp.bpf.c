@@ -386,6 +386,9 @@ static __always_inline int on_destroy(struct sock *sk, const bool typed)
 		flush_rest(st, &v);
 	if (st->ready)
 		on_done(st, &v, bpf_ktime_get_boot_ns(), typed);
+	/* It is the owner who closes what a reset has ended. */
+	if (st->flags & NAMELESS)
+		sn_remember_process(st->key.tgid);
 	if (sn_use_hash)
 		bpf_map_delete_elem(&sn_tcp_hash, &key);
 	return 0;

@@ -21,15 +21,18 @@ struct {
 /* enum sn_task_access, set before loading. */
 const volatile __u32 sn_task_access = SN_TASK_READ;
 
-/* Remembers the current process; who is forgotten loses a name alone ("pid 812"), never a value. */
-static __always_inline void sn_remember_process(__u32 tgid)
+/*
+ * Remembers @tgid, if it is the current process; who is forgotten loses a name alone ("pid 812"), never
+ * a value. False if it is not.
+ */
+static __always_inline bool sn_remember_process(__u32 tgid)
 {
 	struct sn_process process = {};
 	struct task_struct *leader;
 
 	/* 0 is nobody, even where the idle task is interrupted. */
 	if (!tgid || tgid != bpf_get_current_pid_tgid() >> 32)
-		return;
+		return false;
 	if (sn_task_access == SN_TASK_TYPED) {
 		leader = bpf_get_current_task_btf()->group_leader;
 		process.start_ns = leader->start_boottime;
@@ -44,4 +47,5 @@ static __always_inline void sn_remember_process(__u32 tgid)
 		bpf_get_current_comm(process.comm, sizeof(process.comm));
 	}
 	bpf_map_update_elem(&sn_processes, &tgid, &process, BPF_ANY);
+	return true;
 }

@@ -31,8 +31,9 @@ const volatile bool sn_singles = false, sn_tell_exchanges = false, sn_tell_failu
 
 enum phase { IDLE, SENT, READ };
 
-/* Flags of a socket: a window that is used up, a send that Nagle's algorithm holds back. */
-enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4 };
+/* Flags of a socket: a window that is used up, a send that Nagle's algorithm holds back, a series that
+ * began while another process than its owner ran, as a reset may come. */
+enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4, NAMELESS = 8 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -344,8 +345,8 @@ static __always_inline struct sn_tcp_value *sock_series(struct sn_tcp_sock *st, 
 	value = sn_series(&sn_tcp_series, &key, &zero_value,
 			  &overflow_key[key.role == SN_TCP_SERVER ? SN_TCP_SERVER : SN_TCP_CLIENT],
 			  &is_new, overflow);
-	if (is_new)
-		sn_remember_process(key.tgid);
+	if (is_new && !sn_remember_process(key.tgid))
+		st->flags |= NAMELESS;
 	return value;
 }
 
