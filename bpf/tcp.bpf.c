@@ -162,8 +162,7 @@ static __always_inline int on_arrival(struct sock *sk, const bool typed)
 #define PUSH_NS 100000000ULL
 
 /* What is special about a client's run of reads that begins, with or without an @exchange. */
-static __always_inline __u32 ambiguities(const struct sn_tcp_sock *st, const struct view *v,
-					 __u64 exchange)
+static __always_inline __u32 ambiguities(const struct sn_tcp_sock *st, __u64 exchange)
 {
 	__u32 bits = 0;
 
@@ -171,7 +170,8 @@ static __always_inline __u32 ambiguities(const struct sn_tcp_sock *st, const str
 		return st->phase == IDLE && st->established ? 1 << SN_TCP_SERVER_FIRST : 0;
 	if (st->sends > 1)
 		bits |= 1 << SN_TCP_SEVERAL_SENDS;
-	if (v->shutdown & SEND_SHUTDOWN)
+	/* Not by sk_shutdown, which a reset sets too. */
+	if (st->closer == SN_TCP_LOCAL)
 		bits |= 1 << SN_TCP_HALF_CLOSE;
 	if (exchange >= LONG_WAIT_NS)
 		bits |= 1 << SN_TCP_LONG_WAIT;
@@ -192,7 +192,7 @@ static __always_inline void on_first_read(struct sn_tcp_sock *st, const struct v
 
 	if (st->key.role == SN_TCP_CLIENT && st->phase == SENT)
 		exchange = span(sent, now);
-	ambiguous = ambiguities(st, v, exchange);
+	ambiguous = ambiguities(st, exchange);
 	st->phase = READ;
 	st->request = wait == SN_TCP_NO_TIME ? 0 : arrived;
 	st->read = now;

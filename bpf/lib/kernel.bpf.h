@@ -38,15 +38,14 @@ enum { BPF_F_NO_PREALLOC = 1 };
 enum { BPF_SK_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
 
-#define EEXIST	      17
+#define EEXIST	    17
 
-#define AF_INET	      2
-#define AF_INET6      10
-#define IPPROTO_TCP   6
-#define SOCK_STREAM   1
+#define AF_INET	    2
+#define AF_INET6    10
+#define IPPROTO_TCP 6
+#define SOCK_STREAM 1
 
-#define SOCK_DONE     1 /* a bit of skc_flags: the peer's FIN has come */
-#define SEND_SHUTDOWN 2
+#define SOCK_DONE   1 /* a bit of skc_flags: the peer's FIN has come */
 
 enum {
 	TCP_ESTABLISHED = 1,

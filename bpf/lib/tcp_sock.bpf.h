@@ -80,7 +80,7 @@ struct view {
 	struct sock *sk;
 	struct tcp_sock *tp;
 	__u32 rcv_nxt, copied_seq, write_seq;
-	__u8 shutdown, state;
+	__u8 state;
 	bool fin; /* the peer's has come, and is in rcv_nxt */
 };
 
@@ -102,7 +102,6 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 		v->rcv_nxt = tp->rcv_nxt;
 		v->copied_seq = tp->copied_seq;
 		v->write_seq = tp->write_seq;
-		v->shutdown = tp->inet_conn.icsk_inet.sk.sk_shutdown;
 		v->fin = tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE & 1;
 		v->state = sk->__sk_common.skc_state;
 		return true;
@@ -115,7 +114,6 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 	v->rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
 	v->copied_seq = BPF_CORE_READ(tp, copied_seq);
 	v->write_seq = BPF_CORE_READ(tp, write_seq);
-	v->shutdown = BPF_CORE_READ(sk, sk_shutdown);
 	v->fin = BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
 	v->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	return true;
