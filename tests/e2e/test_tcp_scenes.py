@@ -42,8 +42,8 @@ ODD = {"half-close": {"half_close": TURNS}, "server-first": {"server_first": TUR
        "fast-open": {"server_first": TURNS - 1}}
 
 
-def check_figure(ours, own, count, bounded):
-    assert ours["count"] == count
+def check_figure(ours, own, count, bounded, told):
+    assert ours["count"] == count, told
     if count == own["count"]:
         assert own["least_ns"] <= ours["sum_ns"] + 1
     if bounded:
@@ -51,17 +51,20 @@ def check_figure(ours, own, count, bounded):
 
 
 def check(scene, notes, report):
+    told = [(m["name"], s["service"], s["attributes"], s.get("count"), s.get("value"))
+            for m in report.document["metrics"] for s in m["series"]
+            if s["attributes"].get("server.port") == notes["port"]]
     for side in ("client", "server"):
         own, ours = notes[side], said(report, notes, side)
         limits = LIMITS.get((scene, side), {})
         for figure in ("exchange", "receive_queue"):
             check_figure(ours[figure], own[figure], limits.get(figure, own[figure]["count"]),
-                         (scene, side) not in TOO_LONG)
+                         (scene, side) not in TOO_LONG, told)
         for number in ("ambiguous", "sent_bytes", "received_bytes"):
             if limits.get(number, own[number]) is None:
                 assert ours[number] <= own[number], number
             else:
-                assert ours[number] == limits.get(number, own[number]), (side, number)
+                assert ours[number] == limits.get(number, own[number]), (side, number, told)
 
 
 @pytest.mark.parametrize("scene", names())
