@@ -161,6 +161,34 @@ enum sn_tcp_unwanted {
 };
 
 /*
+ * What is remembered of a socket beside its exchanges: for details, and for who wants to know single
+ * connections. Without either there is no room for it.
+ */
+struct sn_tcp_more {
+	__u64 first_sent;  /* start of the first send of the run that is under way */
+	__u64 idle;	   /* how long the connection was before that; SN_TCP_NO_TIME: unknown */
+	__u64 began;	   /* the SYN that we sent; 0: not seen */
+	__u64 established; /* 0: not seen */
+	__u64 handshake;   /* of a server, until its owner is known; 0: none */
+	__u64 rtt_seen;	   /* when the round-trip time was last looked at */
+	__u64 state_since; /* 0: unknown */
+	__u64 duration;	   /* once it is closed; 0: unknown */
+	__u64 sum_ns, min_inv_ns, max_ns; /* of its exchanges */
+	/* Of squares: those below 2^33 ns in units of 2^8 ns, squared, the others of 2^16 ns. */
+	__u64 sum_sq, sum_sq_long;
+	__u64 tx_bytes, rx_bytes;
+	__u32 bucket[6];	     /* up to 1, 5, 10, 50, 100 ms, above */
+	__u32 retransmits;	     /* segments that are in a series already */
+	__u32 run_tx, run_rx;	     /* write_seq and copied_seq at which the run began */
+	__u32 srtt_us, rtt_min_us;   /* at its end: the first in eighths */
+	__u16 local_port, peer_port; /* host order */
+	__u8 local[16];
+	__u8 paired; /* both ends are on this machine */
+	__u8 error;  /* enum sn_tcp_error, once it is closed */
+	__u8 pad[6];
+};
+
+/*
  * What we remember of a socket. Written by its owner's calls and by the arrival of its segments: two
  * threads can use one at once, without a lock that holds for us, so what decides is read once, and a
  * moment that lies behind another is not taken for one before it.
@@ -182,32 +210,17 @@ struct sn_tcp_sock {
 	__u8 tx_closed; /* write_seq counts no bytes: before the handshake, or our FIN is out */
 	__u8 ready;	/* key is filled in */
 	__u8 open;	/* sequence numbers are bytes */
-	__u8 paired;	/* both ends are on this machine */
-	__u8 error;	/* enum sn_tcp_error, once it is closed */
+	__u8 unwanted;	/* enum sn_tcp_unwanted */
 	__u8 closer;	/* enum sn_tcp_closer */
 	__u8 flags;	/* the kernel half's own */
+	__u8 pad;
 	struct sn_tcp_key key;
-	__u8 unwanted; /* enum sn_tcp_unwanted */
-	__u8 pad[7];
-	__u64 first_sent;  /* start of the first send of the run that is under way */
-	__u64 idle;	   /* how long the connection was before that; 0: unknown */
-	__u64 began;	   /* the SYN that we sent; 0: not seen */
-	__u64 established; /* 0: not seen */
-	__u64 handshake;   /* of a server, until its owner is known; 0: none */
-	__u64 rtt_seen;	   /* when the round-trip time was last looked at */
-	__u64 state_since; /* 0: unknown */
-	__u64 duration;	   /* once it is closed; 0: unknown */
-	__u32 retransmits; /* segments that are in a series already */
-	/* From here on, for who wants to know single connections. */
-	__u32 run_tx, run_rx;	     /* write_seq and copied_seq at which the run began */
-	__u32 srtt_us, rtt_min_us;   /* at its end: the first in eighths */
-	__u16 local_port, peer_port; /* host order */
-	__u8 local[16];
-	__u64 sum_ns, min_inv_ns, max_ns;
-	/* Of squares: those below 2^33 ns in units of 2^8 ns, squared, the others of 2^16 ns. */
-	__u64 sum_sq, sum_sq_long;
-	__u64 tx_bytes, rx_bytes;
-	__u32 bucket[6]; /* up to 1, 5, 10, 50, 100 ms, above */
+	struct sn_tcp_more more;
+};
+
+/* The same without `more`, as socket storage holds it where nobody wants that. */
+struct sn_tcp_brief {
+	__u64 words[13];
 };
 
 /* ---- what is told singly, through the ring sn_tcp_singles ---- */
@@ -362,7 +375,9 @@ _Static_assert(sizeof(struct sn_tcp_value) == 2 * sizeof(struct sn_hist) + 56, "
 _Static_assert(sizeof(struct sn_tcp_life) == 3 * sizeof(struct sn_hist) + 208, "abi: sn_tcp_life");
 _Static_assert(sizeof(struct sn_tcp_stages) == 5 * sizeof(struct sn_hist) + 24,
 	       "abi: sn_tcp_stages");
-_Static_assert(sizeof(struct sn_tcp_sock) == 296, "abi: sn_tcp_sock");
+_Static_assert(sizeof(struct sn_tcp_brief) == __builtin_offsetof(struct sn_tcp_sock, more),
+	       "abi: sn_tcp_brief");
+_Static_assert(sizeof(struct sn_tcp_sock) == 104 + 192, "abi: sn_tcp_sock");
 _Static_assert(sizeof(struct sn_tcp_single) == 136, "abi: sn_tcp_single");
 _Static_assert(sizeof(struct sn_tcp_connection) == 24 + sizeof(struct sn_tcp_sock),
 	       "abi: sn_tcp_connection");

@@ -75,11 +75,11 @@ static __always_inline void on_answer(struct sn_tcp_sock *st, const struct view 
 static __always_inline void first_send(struct sn_tcp_sock *st, const struct view *v, __u64 now)
 {
 	st->sends = 1;
-	if (!sn_detail && !sn_singles)
+	if (!WANTS_MORE)
 		return;
-	st->first_sent = now;
-	st->idle = span(st->phase == READ ? st->read_last : 0, now);
-	st->run_tx = v->write_seq;
+	st->more.first_sent = now;
+	st->more.idle = span(st->phase == READ ? st->read_last : 0, now);
+	st->more.run_tx = v->write_seq;
 }
 
 /*
@@ -167,7 +167,7 @@ static __always_inline __u32 ambiguities(const struct sn_tcp_sock *st, __u64 exc
 	__u32 bits = 0;
 
 	if (exchange == SN_TCP_NO_TIME)
-		return st->phase == IDLE && st->established ? 1 << SN_TCP_SERVER_FIRST : 0;
+		return st->phase == IDLE && st->flags & BEGUN ? 1 << SN_TCP_SERVER_FIRST : 0;
 	if (st->sends > 1)
 		bits |= 1 << SN_TCP_SEVERAL_SENDS;
 	/* Not by sk_shutdown, which a reset sets too. */
@@ -244,7 +244,7 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	if (st->phase != READ) {
 		life_looked(st, &v, now, typed);
 		if (sn_singles)
-			st->run_rx = copied - n;
+			st->more.run_rx = copied - n;
 		on_first_read(st, &v, now, typed);
 	} else if (st->key.role == SN_TCP_CLIENT && pushed(st)) {
 		record_push(st, v.write_seq);
@@ -288,17 +288,18 @@ static __always_inline void on_begin(struct sn_tcp_sock *st, const struct view *
 {
 	if (st->ready)
 		on_done(st, v, now, typed);
-	*st = zero_sock;
+	sock_forget(st);
 	sock_identify(st, v, newstate == TCP_SYN_SENT ? SN_TCP_CLIENT : SN_TCP_SERVER, typed);
 	st->tx_closed = true;
-	st->state_since = now;
+	if (WANTS_MORE)
+		st->more.state_since = now;
 	if (newstate == TCP_ESTABLISHED)
 		return;
 	/* The call of connect() or listen(), so this is the owner; what comes of it, others may see. */
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
-	if (newstate == TCP_SYN_SENT)
-		st->began = now;
-	if (sn_detail || sn_singles)
+	if (WANTS_MORE && newstate == TCP_SYN_SENT)
+		st->more.began = now;
+	if (WANTS_MORE)
 		sn_remember_process(st->key.tgid);
 }
 
@@ -323,8 +324,8 @@ static __always_inline __u8 closer(int newstate, int err)
 /* Whether it is known without details, and nobody has to look at the others. */
 static __always_inline bool matters(int newstate, bool begins)
 {
-	return sn_detail || sn_singles || begins || newstate == TCP_ESTABLISHED ||
-	       newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK || newstate == TCP_CLOSE;
+	return WANTS_MORE || begins || newstate == TCP_ESTABLISHED || newstate == TCP_FIN_WAIT1 ||
+	       newstate == TCP_LAST_ACK || newstate == TCP_CLOSE;
 }
 
 static __always_inline int on_state(struct sock *sk, int oldstate, int newstate, const bool typed)
@@ -532,7 +533,7 @@ int BPF_PROG(sn_tcp_retrans, struct sock *sk)
 		return 0;
 	/* Of a socket that is older than sonde, this is the first that counts. */
 	if (!known)
-		st->retransmits = v.tp->total_retrans - 1;
+		st->more.retransmits = v.tp->total_retrans - 1;
 	life_retransmitted(st, v.tp->total_retrans, retransmit_kind(&v));
 	return 0;
 }
@@ -604,9 +605,9 @@ int sn_tcp_look(struct bpf_iter__bpf_sk_storage_map *ctx)
 	c.sock = *st;
 	/* After its end it holds what was the last to be known. */
 	if (v.state != TCP_CLOSE) {
-		c.sock.srtt_us = v.tp->srtt_us;
-		c.sock.rtt_min_us = rtt_min(&v, true);
-		c.sock.retransmits = v.tp->total_retrans;
+		c.sock.more.srtt_us = v.tp->srtt_us;
+		c.sock.more.rtt_min_us = rtt_min(&v, true);
+		c.sock.more.retransmits = v.tp->total_retrans;
 	}
 	c.time_ns = bpf_ktime_get_boot_ns();
 	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));

@@ -66,21 +66,23 @@ static __always_inline void life_handshake(const struct sn_tcp_sock *st, __u64 n
 /* Who owns a server's socket is known at its first use; its handshake waited for that. */
 static __always_inline void life_owned(struct sn_tcp_sock *st)
 {
-	if (!sn_detail || !st->handshake)
+	if (!sn_detail || !st->more.handshake)
 		return;
-	life_handshake(st, st->handshake, SN_TCP_NO_ERROR);
-	st->handshake = 0;
+	life_handshake(st, st->more.handshake, SN_TCP_NO_ERROR);
+	st->more.handshake = 0;
 }
 
 static __always_inline void life_established(struct sn_tcp_sock *st, __u32 srtt_us, __u64 now)
 {
-	st->established = now;
+	st->flags |= BEGUN;
+	if (WANTS_MORE)
+		st->more.established = now;
 	if (!sn_detail)
 		return;
-	if (st->key.role == SN_TCP_CLIENT && st->began)
-		life_handshake(st, now - st->began, SN_TCP_NO_ERROR);
+	if (st->key.role == SN_TCP_CLIENT && st->more.began)
+		life_handshake(st, now - st->more.began, SN_TCP_NO_ERROR);
 	else if (st->key.role == SN_TCP_SERVER)
-		st->handshake = (__u64)srtt_us * 125; /* 0: the kernel has no measure of it */
+		st->more.handshake = (__u64)srtt_us * 125; /* 0: the kernel has no measure of it */
 }
 
 /* Once a second is enough of a figure that the kernel smooths itself. */
@@ -93,7 +95,7 @@ static __always_inline void life_rtt(struct sn_tcp_sock *st, __u32 srtt_us, __u3
 	struct sn_tcp_life *life;
 	bool overflow = false;
 
-	st->rtt_seen = now;
+	st->more.rtt_seen = now;
 	if (!srtt_us)
 		return;
 	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
@@ -107,17 +109,20 @@ static __always_inline void life_rtt(struct sn_tcp_sock *st, __u32 srtt_us, __u3
 static __always_inline void life_looked(struct sn_tcp_sock *st, const struct view *v, __u64 now,
 					const bool typed)
 {
-	if (sn_detail && now - st->rtt_seen >= RTT_EVERY_NS)
+	if (sn_detail && now - st->more.rtt_seen >= RTT_EVERY_NS)
 		life_rtt(st, srtt(v, typed), rtt_min(v, typed), now);
 }
 
 /* Time in a state that is over. A server's first is nobody's until its owner uses it. */
 static __always_inline void life_state(struct sn_tcp_sock *st, __u32 oldstate, __u64 now)
 {
-	__u64 since = st->state_since;
 	struct sn_tcp_life *life;
 	bool overflow = false;
+	__u64 since;
 
+	if (!WANTS_MORE)
+		return;
+	since = st->more.state_since;
 	if (sn_detail && since && oldstate != TCP_LISTEN) {
 		life = life_series(st, SN_TCP_NO_ERROR, &overflow);
 		/* A bound that the verifier sees at the place where it counts. */
@@ -125,7 +130,7 @@ static __always_inline void life_state(struct sn_tcp_sock *st, __u32 oldstate, _
 		if (life && oldstate < SN_TCP_STATES)
 			__sync_fetch_and_add(&life->state_ns[oldstate], now - since);
 	}
-	st->state_since = now;
+	st->more.state_since = now;
 }
 
 static __always_inline void life_closed(struct sn_tcp_sock *st, const struct view *v, int err,
@@ -135,23 +140,25 @@ static __always_inline void life_closed(struct sn_tcp_sock *st, const struct vie
 	struct sn_tcp_life *life;
 	bool overflow = false;
 
-	st->error = error;
-	if (!st->established) {
+	if (!WANTS_MORE)
+		return;
+	st->more.error = error;
+	if (!st->more.established) {
 		/* Without a local port there is not even a SYN, and no number for it. */
-		if (st->began && !err)
-			st->error = v->write_seq ? SN_TCP_CANCELLED : SN_TCP_OTHER;
-		if (st->began && sn_detail)
-			life_handshake(st, now - st->began, st->error);
+		if (st->more.began && !err)
+			st->more.error = v->write_seq ? SN_TCP_CANCELLED : SN_TCP_OTHER;
+		if (st->more.began && sn_detail)
+			life_handshake(st, now - st->more.began, st->more.error);
 		return;
 	}
-	st->duration = now - st->established;
+	st->more.duration = now - st->more.established;
 	if (!sn_detail)
 		return;
 	life_owned(st);
 	life_rtt(st, srtt(v, typed), rtt_min(v, typed), now);
 	life = life_series(st, error | st->closer << SN_TCP_CLOSER_SHIFT, &overflow);
 	if (life)
-		sn_hist_record(&life->duration, st->duration);
+		sn_hist_record(&life->duration, st->more.duration);
 	sn_count_recorded(life, overflow, 1);
 }
 
@@ -161,7 +168,7 @@ static __always_inline void life_used(struct sn_tcp_sock *st)
 	struct sn_tcp_life *life;
 	bool overflow = false;
 
-	if (!sn_detail || !st->established || st->key.role != SN_TCP_CLIENT)
+	if (!sn_detail || !st->more.established || st->key.role != SN_TCP_CLIENT)
 		return;
 	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
 	if (life)
@@ -198,11 +205,11 @@ static __always_inline void life_window(struct sn_tcp_sock *st, __u8 by, bool sh
 static __always_inline void life_retransmitted(struct sn_tcp_sock *st, __u32 total,
 					       enum sn_tcp_retransmit kind)
 {
-	__u32 n = total - st->retransmits;
+	__u32 n = total - st->more.retransmits;
 	struct sn_tcp_life *life;
 	bool overflow = false;
 
-	st->retransmits = total;
+	st->more.retransmits = total;
 	life = life_series(st, SN_TCP_NO_ERROR, &overflow);
 	if (life && kind < SN_TCP_RETRANSMIT_MAX)
 		__sync_fetch_and_add(&life->retransmits[kind], n);

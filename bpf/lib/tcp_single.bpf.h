@@ -53,9 +53,9 @@ static __always_inline struct sn_tcp_single *single_new(const struct sn_tcp_sock
 	e->duration_ns = ns;
 	e->srtt_us = srtt(v, typed);
 	e->rtt_min_us = least == RTT_UNKNOWN ? 0 : least;
-	e->local_port = st->local_port;
-	e->peer_port = st->peer_port;
-	__builtin_memcpy(e->local, st->local, sizeof(e->local));
+	e->local_port = st->more.local_port;
+	e->peer_port = st->more.peer_port;
+	__builtin_memcpy(e->local, st->more.local, sizeof(e->local));
 	e->key = st->key;
 	return e;
 }
@@ -79,8 +79,8 @@ static __always_inline void single_exchange(const struct sn_tcp_sock *st, const 
 	e->remote_ns = k->remote;
 	e->application_ns = k->application;
 	e->sends = st->sends;
-	e->request_bytes =
-		st->key.role == SN_TCP_CLIENT ? v->write_seq - st->run_tx : st->rx_seq - st->run_rx;
+	e->request_bytes = st->key.role == SN_TCP_CLIENT ? v->write_seq - st->more.run_tx
+							 : st->rx_seq - st->more.run_rx;
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	single_submit(e);
 }
@@ -93,10 +93,10 @@ static __always_inline void single_closed(struct sn_tcp_sock *st, const struct v
 
 	if (!sn_singles)
 		return;
-	st->srtt_us = srtt(v, typed);
-	st->rtt_min_us = rtt_min(v, typed);
-	st->retransmits = typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
-	if (!st->local_port)
+	st->more.srtt_us = srtt(v, typed);
+	st->more.rtt_min_us = rtt_min(v, typed);
+	st->more.retransmits = typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
+	if (!st->more.local_port)
 		read_local(st, v, typed);
 }
 
@@ -106,12 +106,12 @@ static __always_inline void single_failed(const struct sn_tcp_sock *st, const st
 {
 	struct sn_tcp_single *e;
 
-	if (!sn_tell_failures || !st->began || st->established)
+	if (!sn_tell_failures || !st->more.began || st->more.established)
 		return;
-	e = single_new(st, v, SN_TCP_FAILED, now, now - st->began, typed);
+	e = single_new(st, v, SN_TCP_FAILED, now, now - st->more.began, typed);
 	if (!e)
 		return;
-	e->key.error = st->error;
+	e->key.error = st->more.error;
 	e->wait_ns = e->total_ns = e->network_ns = e->remote_ns = e->application_ns =
 		SN_TCP_NO_TIME;
 	e->sends = e->request_bytes = 0;
@@ -124,7 +124,7 @@ static __always_inline void single_ended(const struct sn_tcp_sock *st, __u64 now
 {
 	struct sn_tcp_connection *e;
 
-	if (!sn_tell_ends || (!st->established && !st->exchanges && !st->open))
+	if (!sn_tell_ends || (!st->more.established && !st->exchanges && !st->open))
 		return;
 	e = single_reserve(sizeof(*e));
 	if (!e)

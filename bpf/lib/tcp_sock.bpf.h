@@ -29,18 +29,28 @@ const volatile bool sn_detail = false;
 const volatile bool sn_singles = false, sn_tell_exchanges = false, sn_tell_failures = false,
 		    sn_tell_ends = false;
 
+/* Whether sockets have room for sn_tcp_sock.more: the verifier takes out what asks in vain. */
+#define WANTS_MORE (sn_detail || sn_singles)
+
 enum phase { IDLE, SENT, READ };
 
 /* Flags of a socket: a window that is used up, a send that Nagle's algorithm holds back, a series that
- * began while another process than its owner ran, as a reset may come. */
-enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4, NAMELESS = 8 };
+ * began while another process than its owner ran, as a reset may come, and a handshake that was seen. */
+enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4, NAMELESS = 8, BEGUN = 16 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sn_tcp_brief);
+} sn_tcp_storage SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct sn_tcp_sock);
-} sn_tcp_storage SEC(".maps");
+} sn_tcp_full SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -154,8 +164,16 @@ static __always_inline struct sn_tcp_sock *sock_state(struct sock *sk, const boo
 	struct sn_tcp_sock *st;
 
 	if (!sn_use_hash && typed) {
-		st = bpf_sk_storage_get(&sn_tcp_storage, sk, NULL,
-					create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+		__u64 flags = create ? BPF_SK_STORAGE_GET_F_CREATE : 0;
+
+		/* Not one call with the one map or the other: the one that is not there may not even
+		 * be named on the way. */
+		if (WANTS_MORE) {
+			st = bpf_sk_storage_get(&sn_tcp_full, sk, NULL, flags);
+			asm volatile("" : "+r"(st));
+		} else {
+			st = bpf_sk_storage_get(&sn_tcp_storage, sk, NULL, flags);
+		}
 		if (!st && create)
 			sn_count(SN_STAT_STATE_FULL);
 		return st;
@@ -166,6 +184,14 @@ static __always_inline struct sn_tcp_sock *sock_state(struct sock *sk, const boo
 	if (bpf_map_update_elem(&sn_tcp_hash, &key, &zero_sock, BPF_NOEXIST))
 		sn_count(SN_STAT_STATE_FULL);
 	return bpf_map_lookup_elem(&sn_tcp_hash, &key);
+}
+
+/* As if nothing had been seen of it. */
+static __always_inline void sock_forget(struct sn_tcp_sock *st)
+{
+	__builtin_memset(st, 0, sizeof(struct sn_tcp_brief));
+	if (WANTS_MORE)
+		__builtin_memset(&st->more, 0, sizeof(st->more));
 }
 
 /* The peer's address, IPv4 as mapped into IPv6. */
@@ -191,11 +217,11 @@ static __always_inline void read_local(struct sn_tcp_sock *st, const struct view
 {
 	struct inet_sock *inet = (struct inet_sock *)v->sk;
 	struct sock_common *skc = &v->sk->__sk_common;
-	__u32 *local = (__u32 *)st->local;
+	__u32 *local = (__u32 *)st->more.local;
 	struct tcp_sock *tp = v->tp;
 
-	st->local_port = bpf_ntohs(typed ? tp->inet_conn.icsk_inet.inet_sport
-					 : BPF_CORE_READ(inet, inet_sport));
+	st->more.local_port = bpf_ntohs(typed ? tp->inet_conn.icsk_inet.inet_sport
+					      : BPF_CORE_READ(inet, inet_sport));
 	if ((typed ? skc->skc_family : BPF_CORE_READ(skc, skc_family)) != AF_INET6) {
 		local[2] = bpf_htonl(0xffff);
 		local[3] = typed ? skc->skc_rcv_saddr : BPF_CORE_READ(skc, skc_rcv_saddr);
@@ -235,7 +261,8 @@ static __always_inline void sock_identify(struct sn_tcp_sock *st, const struct v
 	read_peer(st, skc, family, typed);
 	st->key.port = role == SN_TCP_CLIENT ? bpf_ntohs(port) : listen.port;
 	st->key.role = role;
-	st->peer_port = bpf_ntohs(port);
+	if (WANTS_MORE)
+		st->more.peer_port = bpf_ntohs(port);
 	st->ready = true;
 	if (sn_filter.any && !sn_filter_draws(&st->key))
 		st->unwanted = SN_TCP_UNWANTED;
@@ -247,8 +274,8 @@ static __always_inline void sock_open(struct sn_tcp_sock *st, const struct view 
 {
 	struct tcp_sock *tp = v->tp;
 
-	if (sn_detail || sn_singles) {
-		st->retransmits = typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
+	if (WANTS_MORE) {
+		st->more.retransmits = typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
 		read_local(st, v, typed);
 	}
 	st->tx_seq = v->write_seq;
@@ -305,12 +332,14 @@ static __always_inline bool sock_passed_over(struct sn_tcp_sock *st, const struc
 		st->phase = IDLE;
 		st->flags = 0;
 		st->arrived = st->request = st->read_last = 0;
-		st->began = st->established = st->handshake = st->state_since = 0;
 		st->rx_pending = 0;
 		st->tx_seq = v->write_seq;
-		if (sn_detail || sn_singles)
-			st->retransmits =
+		if (WANTS_MORE) {
+			st->more.began = st->more.established = st->more.handshake =
+				st->more.state_since = 0;
+			st->more.retransmits =
 				typed ? tp->total_retrans : BPF_CORE_READ(tp, total_retrans);
+		}
 	}
 	return false;
 }
@@ -362,13 +391,13 @@ static __always_inline void flush_bytes(struct sn_tcp_sock *st, struct sn_tcp_va
 		__sync_fetch_and_add(&st->tx_seq, tx);
 		__sync_fetch_and_add(&value->tx_bytes, (__u64)tx);
 		if (sn_singles)
-			__sync_fetch_and_add(&st->tx_bytes, (__u64)tx);
+			__sync_fetch_and_add(&st->more.tx_bytes, (__u64)tx);
 	}
 	if (rx) {
 		__sync_fetch_and_add(&st->rx_pending, -rx);
 		__sync_fetch_and_add(&value->rx_bytes, (__u64)rx);
 		if (sn_singles)
-			__sync_fetch_and_add(&st->rx_bytes, (__u64)rx);
+			__sync_fetch_and_add(&st->more.rx_bytes, (__u64)rx);
 	}
 }
 
@@ -431,14 +460,14 @@ static __always_inline void account(struct sn_tcp_sock *st, __u64 ns)
 		     : ns <= 100000000 ? 4
 				       : 5;
 
-	__sync_fetch_and_add(&st->sum_ns, ns);
+	__sync_fetch_and_add(&st->more.sum_ns, ns);
 	if (ns >> 33)
-		__sync_fetch_and_add(&st->sum_sq_long, coarse * coarse);
+		__sync_fetch_and_add(&st->more.sum_sq_long, coarse * coarse);
 	else
-		__sync_fetch_and_add(&st->sum_sq, fine * fine);
-	__sync_fetch_and_add(&st->bucket[slot], 1);
-	sn_raise(&st->max_ns, ns);
-	sn_raise(&st->min_inv_ns, ~ns);
+		__sync_fetch_and_add(&st->more.sum_sq, fine * fine);
+	__sync_fetch_and_add(&st->more.bucket[slot], 1);
+	sn_raise(&st->more.max_ns, ns);
+	sn_raise(&st->more.min_inv_ns, ~ns);
 }
 
 /*

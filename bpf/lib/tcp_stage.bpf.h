@@ -44,10 +44,10 @@ static __always_inline void pair_key(struct sn_tcp_pair_key *key, const struct s
 	struct sock_common *skc = &v->sk->__sk_common;
 	bool client = st->key.role == SN_TCP_CLIENT;
 
-	__builtin_memcpy(key->client, client ? st->local : st->key.peer, 16);
-	__builtin_memcpy(key->server, client ? st->key.peer : st->local, 16);
-	key->client_port = client ? st->local_port : st->peer_port;
-	key->server_port = client ? st->peer_port : st->local_port;
+	__builtin_memcpy(key->client, client ? st->more.local : st->key.peer, 16);
+	__builtin_memcpy(key->server, client ? st->key.peer : st->more.local, 16);
+	key->client_port = client ? st->more.local_port : st->more.peer_port;
+	key->server_port = client ? st->more.peer_port : st->more.local_port;
 	key->netns = 0;
 	if (is_loopback(st->key.peer))
 		key->netns = typed ? skc->skc_net.net->ns.inum
@@ -64,9 +64,9 @@ static __always_inline void pair_open(struct sn_tcp_sock *st, const struct view 
 		return;
 	pair_key(&key, st, v, typed);
 	if (st->key.role == SN_TCP_CLIENT)
-		st->paired = !bpf_map_update_elem(&sn_tcp_pairs, &key, &zero_pair, BPF_ANY);
+		st->more.paired = !bpf_map_update_elem(&sn_tcp_pairs, &key, &zero_pair, BPF_ANY);
 	else
-		st->paired = !!bpf_map_lookup_elem(&sn_tcp_pairs, &key);
+		st->more.paired = !!bpf_map_lookup_elem(&sn_tcp_pairs, &key);
 }
 
 static __always_inline void pair_close(struct sn_tcp_sock *st, const struct view *v,
@@ -74,7 +74,7 @@ static __always_inline void pair_close(struct sn_tcp_sock *st, const struct view
 {
 	struct sn_tcp_pair_key key = {};
 
-	if (!sn_detail || !st->paired || st->key.role != SN_TCP_CLIENT)
+	if (!sn_detail || !st->more.paired || st->key.role != SN_TCP_CLIENT)
 		return;
 	pair_key(&key, st, v, typed);
 	bpf_map_delete_elem(&sn_tcp_pairs, &key);
@@ -85,7 +85,7 @@ static __always_inline struct sn_tcp_pair *pair_find(const struct sn_tcp_sock *s
 {
 	struct sn_tcp_pair_key key = {};
 
-	if (!st->paired)
+	if (!st->more.paired)
 		return NULL;
 	pair_key(&key, st, v, typed);
 	return bpf_map_lookup_elem(&sn_tcp_pairs, &key);
@@ -188,8 +188,8 @@ static __always_inline void stage_client(const struct sn_tcp_sock *st, const str
 {
 	__u64 kernel = span(st->sent, arrived);
 
-	k->total = span(st->first_sent, now);
-	k->idle = st->idle;
+	k->total = span(st->more.first_sent, now);
+	k->idle = st->more.idle;
 	k->nagle = st->flags & NAGLE_HELD && kernel >= DELAYED_ACK_MIN_NS &&
 		   kernel <= DELAYED_ACK_MAX_NS;
 	split(k, st, v, kernel, typed);

@@ -91,13 +91,24 @@ static int set_wishes(struct kern_object *o, const struct probe_env *env, struct
 		 : kern_object_set(o, "sn_filter", &env->tcp_filter, sizeof(env->tcp_filter), e);
 }
 
+/* Of the three places where the state of a socket can be, two are not needed. */
+static void omit_states(struct kern_object *o, bool use_hash, bool more)
+{
+	if (use_hash || more)
+		kern_object_omit(o, "sn_tcp_storage");
+	if (use_hash || !more)
+		kern_object_omit(o, "sn_tcp_full");
+	if (!use_hash)
+		kern_object_omit(o, "sn_tcp_hash");
+}
+
 /* State can be in the sockets unless a hook gets its socket without a type: it may not look there. */
 static int configure(struct kern_object *o, const struct probe_env *env, int attempt, struct err *e)
 {
 	bool use_hash = attempt > 0 || env->tier == KERN_TIER_KPROBE || !kern_has(KERN_SK_STORAGE);
 	int r;
 
-	kern_object_omit(o, use_hash ? "sn_tcp_storage" : "sn_tcp_hash");
+	omit_states(o, use_hash, env->detail || probe_wants_singles(env));
 	size_maps(o, env);
 	r = set_wishes(o, env, e);
 	return r ? r : kern_object_set(o, "sn_use_hash", &use_hash, sizeof(use_hash), e);

@@ -44,7 +44,7 @@ struct look {
 static int open_iter(struct looking *l, struct kern_object *o, struct err *e)
 {
 	struct kern_program *p;
-	int fd = kern_object_map(o, "sn_tcp_storage"), r;
+	int fd = kern_object_map(o, "sn_tcp_full"), r;
 
 	if (fd < 0)
 		return 0;
@@ -77,7 +77,7 @@ static void count(struct look *l, const char *service, const struct sn_tcp_conne
 		ATTR_STR("tcp.role", tcp_role(key->role)),
 		ATTR_STR("network.connection.state", tcp_state(c->state)),
 	};
-	uint64_t since = c->sock.state_since;
+	uint64_t since = c->sock.more.state_since;
 
 	tcp_address(key->peer, peer);
 	add_one(l, registry_series(l->env->registry, &tcp_metrics[POOL_CONNECTIONS], service, attrs,
@@ -109,7 +109,7 @@ static void take(const void *record, void *arg)
 
 	/* Listening sockets have no other end; those that only failed to connect never stood. */
 	if (!c->sock.ready || c->sock.unwanted || !tcp_state(c->state) ||
-	    (!c->sock.open && !c->sock.established))
+	    (!c->sock.open && !c->sock.more.established))
 		return;
 	service = tcp_single_service(l->env, l->object, c->sock.key.tgid, NULL);
 	if (!service)

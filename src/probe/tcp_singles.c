@@ -133,23 +133,23 @@ static void tell_end(const struct probe_env *env, const char *service,
 		     const struct sn_tcp_connection *c)
 {
 	const struct sn_tcp_sock *s = &c->sock;
-	struct ends ends = { s->local, s->key.peer, s->local_port, s->peer_port };
+	struct ends ends = { s->more.local, s->key.peer, s->more.local_port, s->more.peer_port };
 	static const char no_comm[SN_COMM_LEN];
 	struct telling t = { .ev = {
 				     .name = "tcp.connection",
 				     .time_ns = c->time_ns,
-				     .duration_ns = s->duration,
+				     .duration_ns = s->more.duration,
 				     .service = service,
 			     } };
 
 	put_identity(&t, &s->key, ends, no_comm);
 	put(&t, ATTR_NUM("tcp.exchanges", s->exchanges));
-	put(&t, ATTR_NUM("tcp.sent.size", (int64_t)s->tx_bytes));
-	put(&t, ATTR_NUM("tcp.received.size", (int64_t)s->rx_bytes));
-	put(&t, ATTR_NUM("tcp.retransmits", s->retransmits));
-	put_text(&t, "error.type", tcp_error(s->error));
+	put(&t, ATTR_NUM("tcp.sent.size", (int64_t)s->more.tx_bytes));
+	put(&t, ATTR_NUM("tcp.received.size", (int64_t)s->more.rx_bytes));
+	put(&t, ATTR_NUM("tcp.retransmits", s->more.retransmits));
+	put_text(&t, "error.type", tcp_error(s->more.error));
 	put_text(&t, "tcp.close.initiator", tcp_closer(s->closer));
-	put_rtt(&t, s->srtt_us, s->rtt_min_us);
+	put_rtt(&t, s->more.srtt_us, s->more.rtt_min_us);
 	tell(env, &t);
 }
 
@@ -158,35 +158,35 @@ void tcp_add_connection(const struct probe_env *env, const char *service,
 {
 	const struct sn_tcp_sock *s = &c->sock;
 	struct connection one = {
-		.local.port = s->local_port,
-		.peer.port = s->peer_port,
+		.local.port = s->more.local_port,
+		.peer.port = s->more.peer_port,
 		.role = s->key.role == SN_TCP_SERVER ? CONNECTION_SERVER : CONNECTION_CLIENT,
 		.pid = s->key.tgid,
 		.service = service,
-		.open = c->type == SN_TCP_STILL_OPEN && !s->duration,
+		.open = c->type == SN_TCP_STILL_OPEN && !s->more.duration,
 		.exchanges = s->exchanges,
-		.sum_ns = s->sum_ns,
-		.min_ns = ~s->min_inv_ns,
-		.max_ns = s->max_ns,
+		.sum_ns = s->more.sum_ns,
+		.min_ns = ~s->more.min_inv_ns,
+		.max_ns = s->more.max_ns,
 		/* Units of 2^8 and 2^16 ns, squared. */
-		.sum_sq_us = ldexp((double)s->sum_sq, 16) / 1e6 +
-			     ldexp((double)s->sum_sq_long, 32) / 1e6,
-		.sent_bytes = s->tx_bytes,
-		.received_bytes = s->rx_bytes,
-		.retransmits = s->retransmits,
-		.duration_ns = s->duration,
-		.rtt_ns = (uint64_t)s->srtt_us * 125,
-		.rtt_min_ns = s->rtt_min_us == UINT32_MAX ? 0 : s->rtt_min_us * 1000ULL,
-		.error = tcp_error(s->error),
+		.sum_sq_us = ldexp((double)s->more.sum_sq, 16) / 1e6 +
+			     ldexp((double)s->more.sum_sq_long, 32) / 1e6,
+		.sent_bytes = s->more.tx_bytes,
+		.received_bytes = s->more.rx_bytes,
+		.retransmits = s->more.retransmits,
+		.duration_ns = s->more.duration,
+		.rtt_ns = (uint64_t)s->more.srtt_us * 125,
+		.rtt_min_ns = s->more.rtt_min_us == UINT32_MAX ? 0 : s->more.rtt_min_us * 1000ULL,
+		.error = tcp_error(s->more.error),
 		.closed_by = tcp_closer(s->closer),
 	};
 
-	memcpy(one.local.address, s->local, sizeof(one.local.address));
+	memcpy(one.local.address, s->more.local, sizeof(one.local.address));
 	memcpy(one.peer.address, s->key.peer, sizeof(one.peer.address));
-	if (one.open && s->established)
-		one.duration_ns = c->time_ns - s->established;
+	if (one.open && s->more.established)
+		one.duration_ns = c->time_ns - s->more.established;
 	for (size_t i = 0; i < CONNECTION_BUCKETS; i++)
-		one.bucket[i] = s->bucket[i];
+		one.bucket[i] = s->more.bucket[i];
 	connections_add(env->connections, &one);
 }
 
