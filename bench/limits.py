@@ -176,7 +176,9 @@ def connections():
               f"{found['server']} at the server{'' if exact else ' **missed**'}")
         print(f"  - resident memory: {verdict(f'{name}, RSS', found['rss'], 18, 'MiB')}")
         memory = found["maps"] + found["sockets"]
-        print(f"  - memory in the kernel: {verdict(f'{name}, maps', memory, 16, 'MiB')}: maps "
+        # The bar is of what everybody has; details are asked for, and shown.
+        kernel = f"{memory:.2f} MiB" if argv else verdict(f"{name}, maps", memory, 16, "MiB")
+        print(f"  - memory in the kernel: {kernel}: maps "
               f"{found['maps']:.2f} MiB, and {found['sockets']:.2f} MiB in {2 * n} sockets, "
               f"{found['sockets'] * 2 ** 20 / 2 / n:.0f} bytes each"
               f"{', others than sonde in them: run it alone' if found['others'] else ''}")
