@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -11,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands.h"
+#include "agent/output.h"
 #include "agent/privileges.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -22,7 +20,7 @@ struct report {
 	struct agent *agent;
 	struct event *timer;
 	uint64_t end_ns; /* 0: until interrupted */
-	int output;
+	struct output output;
 };
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -79,49 +77,6 @@ static int measure(struct report *r, struct err *e)
 	return 0;
 }
 
-/*
- * Opened before anything is measured: whether there is a place for the result is known then, and the
- * rights to write into other users' folders are not yet given up. What the file held stays until the
- * document is there to take its place. Devices, pipes and links are written to as they are.
- */
-static int open_output(struct report *r, struct err *e)
-{
-	const char *path = r->config->output;
-
-	if (strcmp(path, "-") == 0)
-		r->output = dup(STDOUT_FILENO);
-	else
-		r->output = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
-	if (r->output < 0)
-		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
-	return 0;
-}
-
-/* Empties @fd if it is a file that we opened: standard output may hold what is not ours. */
-static int make_room(int fd, bool ours)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || (ours && S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0))
-		return -errno;
-	return 0;
-}
-
-static int write_document(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static int write_report(struct report *r, struct err *e)
 {
 	struct snapshot *s = agent_snapshot(r->agent);
@@ -131,11 +86,9 @@ static int write_report(struct report *r, struct err *e)
 	if (s)
 		err = json_encode(s, clock_wall_ns(s->time_ns), &doc);
 	if (!err)
-		err = make_room(r->output, strcmp(r->config->output, "-") != 0);
-	if (!err)
-		err = write_document(r->output, strbuf_str(&doc), doc.len);
-	if (err < 0)
-		err_set(e, err, "cannot write %s: %s", r->config->output, strerror(-err));
+		err = output_write(&r->output, strbuf_str(&doc), doc.len, e);
+	else
+		err_set(e, err, "cannot write the report: out of memory");
 	strbuf_done(&doc);
 	snapshot_free(s);
 	return err;
@@ -143,12 +96,12 @@ static int write_report(struct report *r, struct err *e)
 
 enum exit_status command_report(const struct config *c)
 {
-	struct report r = { .config = c, .output = -1 };
+	struct report r = { .config = c };
 	uint64_t unaccounted = 0;
 	struct err e = {};
 	int err;
 
-	if (open_output(&r, &e) < 0) {
+	if (output_open(c->output, &r.output, &e) < 0) {
 		log_error("%s", e.msg);
 		return STATUS_FAILED;
 	}
@@ -167,7 +120,7 @@ enum exit_status command_report(const struct config *c)
 		log_error("%llu events are in no figure: this is a bug in sonde",
 			  (unsigned long long)unaccounted);
 	agent_free(r.agent);
-	close(r.output);
+	output_close(&r.output);
 	if (err < 0)
 		return status_of(err);
 	return unaccounted ? STATUS_FAILED : STATUS_OK;
