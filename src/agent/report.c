@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "export/export.h"
 
-struct report {
+struct measurement {
 	const struct config *config;
 	struct agent *agent;
 	struct event *timer;
@@ -25,7 +25,7 @@ struct report {
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	struct report *r = arg;
+	struct measurement *r = arg;
 	uint64_t now = clock_boot_ns();
 
 	/* Read once a second, as `run` does: what a process leaves behind is taken in time. */
@@ -39,7 +39,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
-	struct report *r = arg;
+	struct measurement *r = arg;
 
 	agent_stop(r->agent);
 }
@@ -48,7 +48,7 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 static void on_ready(void *arg)
 {
 	const struct timeval second = { .tv_sec = 1 };
-	struct report *r = arg;
+	struct measurement *r = arg;
 	uint64_t ns = r->config->duration_ns;
 	const struct timeval duration = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
 					  .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000) };
@@ -64,7 +64,7 @@ static void on_ready(void *arg)
 	log_info("measuring%s", ns ? "" : " until Ctrl-C");
 }
 
-static int measure(struct report *r, struct err *e)
+static int measure(struct measurement *r, struct err *e)
 {
 	r->timer = event_new(agent_base(r->agent), -1, EV_PERSIST, on_tick, r);
 	if (!r->timer)
@@ -77,14 +77,18 @@ static int measure(struct report *r, struct err *e)
 	return 0;
 }
 
-static int write_report(struct report *r, struct err *e)
+static int write_report(struct measurement *r, struct err *e)
 {
 	struct snapshot *s = agent_snapshot(r->agent);
 	struct strbuf doc = {};
 	int err = -ENOMEM;
 
 	if (s)
-		err = json_encode(s, clock_wall_ns(s->time_ns), &doc);
+		err = json_encode(&(struct report){ .snapshot = s,
+						    .duration_ns = s->time_ns - s->start_ns,
+						    .wall_ns = clock_wall_ns(s->time_ns),
+						    .connections = NULL },
+				  &doc);
 	if (!err)
 		err = output_write(&r->output, strbuf_str(&doc), doc.len, e);
 	else
@@ -96,7 +100,7 @@ static int write_report(struct report *r, struct err *e)
 
 enum exit_status command_report(const struct config *c)
 {
-	struct report r = { .config = c };
+	struct measurement r = { .config = c };
 	uint64_t unaccounted = 0;
 	struct err e = {};
 	int err;

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "model/connections.h"
 #include "model/event.h"
 #include "model/registry.h"
 
@@ -82,8 +83,17 @@ struct series *export_requests(const struct export_env *env, const char *exporte
 /* The Prometheus text format 0.0.4. @env is asked for the names of service and host only. */
 void prometheus_encode(const struct snapshot *s, const struct export_env *env, struct strbuf *out);
 
-/* One document; @wall_ns is the wall time of the snapshot, in nanoseconds. -ENOMEM. */
-int json_encode(const struct snapshot *s, uint64_t wall_ns, struct strbuf *out);
+/* What `sonde report` has to say; docs/report.md. */
+struct report {
+	const struct snapshot *snapshot;
+	uint64_t duration_ns; /* what the figures cover */
+	uint64_t wall_ns;     /* its end, in nanoseconds since the Unix epoch */
+	/* NULL: TCP was not measured, and the document does not speak of it but in its metrics. */
+	struct connections *connections;
+};
+
+/* One document, in one line. -ENOMEM. */
+int json_encode(const struct report *r, struct strbuf *out);
 
 /*
  * One event as an object on a line of its own; @wall_ns is the wall time of its end. Attributes that

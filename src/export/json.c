@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <jansson.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "export/json_parts.h"
 
 /*
  * jansson's *_new() functions take values over and pass NULL on, so a tree that ran out of memory
@@ -20,8 +20,7 @@ static double us(uint64_t ns)
 	return (double)ns / 1000;
 }
 
-/* Numbers that are not defined (nothing measured yet) are null. */
-static json_t *number(double v)
+json_t *json_number(double v)
 {
 	return isfinite(v) ? json_real(v) : json_null();
 }
@@ -91,11 +90,11 @@ static int add_hist(json_t *o, const struct hist *h)
 
 	bad |= json_object_set_new(o, "count", json_integer((json_int_t)n));
 	bad |= json_object_set_new(o, "sum_us", json_real(us(h->sum_ns)));
-	bad |= json_object_set_new(o, "min_us", number(has_range ? us(h->min_ns) : NAN));
-	bad |= json_object_set_new(o, "max_us", number(has_range ? us(h->max_ns) : NAN));
+	bad |= json_object_set_new(o, "min_us", json_number(has_range ? us(h->min_ns) : NAN));
+	bad |= json_object_set_new(o, "max_us", json_number(has_range ? us(h->max_ns) : NAN));
 	for (size_t i = 0; i < ARRAY_SIZE(quantiles); i++)
 		bad |= json_object_set_new(o, quantiles[i].key,
-					   number(hist_quantile(h, quantiles[i].q) * 1e6));
+					   json_number(hist_quantile(h, quantiles[i].q) * 1e6));
 	return bad | json_object_set_new(o, "buckets", buckets(h));
 }
 
@@ -115,7 +114,7 @@ static json_t *series(const struct metric *m, const struct snap_series *s)
 					   json_real((double)s->counter / NSEC_PER_SEC));
 		break;
 	case METRIC_GAUGE:
-		bad |= json_object_set_new(o, "value", number(s->gauge));
+		bad |= json_object_set_new(o, "value", json_number(s->gauge));
 		break;
 	case METRIC_HISTOGRAM:
 		bad |= add_hist(o, s->hist);
@@ -150,28 +149,48 @@ static json_t *metric(const struct snap_metric *m)
 			 m->metric->description, "series", all);
 }
 
+static json_t *metrics(const struct snapshot *s)
+{
+	json_t *all = json_array();
+	int bad = 0;
+
+	for (size_t i = 0; i < s->n_metrics; i++)
+		bad |= json_array_append_new(all, metric(&s->metrics[i]));
+	if (bad) {
+		json_decref(all);
+		return NULL;
+	}
+	return all;
+}
+
 static int append(const char *data, size_t len, void *arg)
 {
 	strbuf_add(arg, data, len);
 	return 0;
 }
 
-int json_encode(const struct snapshot *s, uint64_t wall_ns, struct strbuf *out)
+/* 15 digits are exact for every count of nanoseconds in eleven days. */
+void json_put(struct strbuf *out, const char *key, json_t *value)
 {
-	cleanup(json_decrefp) json_t *document = NULL;
-	json_t *metrics = json_array();
-	int bad = 0;
+	const char *last = out->len ? out->data + out->len - 1 : "{";
 
-	for (size_t i = 0; i < s->n_metrics; i++)
-		bad |= json_array_append_new(metrics, metric(&s->metrics[i]));
-	document = json_pack("{s:s, s:o, s:f, s:o}", "sonde", SONDE_VERSION, "time",
-			     time_string(wall_ns), "duration_seconds",
-			     (double)(s->time_ns - s->start_ns) / NSEC_PER_SEC, "metrics", metrics);
-	/* 15 digits are exact for every count of nanoseconds in eleven days. */
-	if (bad || !document ||
-	    json_dump_callback(document, append, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
-	    strbuf_failed(out))
+	strbuf_printf(out, "%s\"%s\":", *last == '{' ? "" : ",", key);
+	if (!value || json_dump_callback(value, append, out,
+					 JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)))
+		out->failed = true;
+	json_decref(value);
+}
+
+int json_encode(const struct report *r, struct strbuf *out)
+{
+	strbuf_putc(out, '{');
+	json_put(out, "sonde", json_string(SONDE_VERSION));
+	json_put(out, "time", time_string(r->wall_ns));
+	json_put(out, "timestamp", time_string(r->wall_ns));
+	json_put(out, "duration_seconds", json_real((double)r->duration_ns / NSEC_PER_SEC));
+	if (r->connections && json_put_connections(r, out) < 0)
 		return -ENOMEM;
-	strbuf_putc(out, '\n');
-	return 0;
+	json_put(out, "metrics", metrics(r->snapshot));
+	strbuf_puts(out, "}\n");
+	return strbuf_failed(out) ? -ENOMEM : 0;
 }

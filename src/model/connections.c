@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "model/utf8.h"
+
 #define MSEC 1000000ULL
 
 const uint64_t connection_bounds_ns[CONNECTION_BUCKETS - 1] = { 1 * MSEC, 5 * MSEC, 10 * MSEC,
@@ -59,7 +62,7 @@ static void widen(struct connection *sum, const struct connection *one)
 		sum->max_ns = one->max_ns;
 }
 
-static void add_to_sum(struct connection *sum, const struct connection *one)
+void connection_add(struct connection *sum, const struct connection *one)
 {
 	widen(sum, one);
 	sum->exchanges += one->exchanges;
@@ -87,11 +90,14 @@ static void sort(struct connections *c)
 
 int connections_add(struct connections *c, const struct connection *one)
 {
-	char *service;
+	cleanup(strbuf_done) struct strbuf valid = {};
+	char *service = NULL;
 
 	c->count++;
-	add_to_sum(&c->sum, one);
-	service = strdup(one->service);
+	connection_add(&c->sum, one);
+	utf8_scrub(&valid, one->service, UTF8_STRING_MAX);
+	if (!strbuf_failed(&valid))
+		service = strdup(strbuf_str(&valid));
 	if (!service)
 		return -ENOMEM;
 	if (c->n == 2 * c->max)

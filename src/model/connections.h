@@ -44,7 +44,7 @@ struct connections;
 struct connections *connections_new(size_t max);
 void connections_free(struct connections *c);
 
-/* Adds one, copying all of it. -ENOMEM: it is in the sum alone. */
+/* Adds one, copying all of it, its service as valid UTF-8. -ENOMEM: it is in the sum alone. */
 int connections_add(struct connections *c, const struct connection *one);
 
 /* Those that are kept, by number of exchanges, most first; valid until the next call of any function. */
@@ -55,6 +55,9 @@ const struct connection *connections_sum(const struct connections *c);
 
 /* All that were added. */
 uint64_t connections_count(const struct connections *c);
+
+/* Adds the exchanges of @one to those of @sum, as one population, and its bytes and retransmits. */
+void connection_add(struct connection *sum, const struct connection *one);
 
 /* Standard deviation of the exchanges of @c in microseconds, of the whole population; 0 without any. */
 double connection_std_dev_us(const struct connection *c);

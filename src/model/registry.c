@@ -12,9 +12,6 @@
 #include "base/clock.h"
 #include "model/utf8.h"
 
-/* Longer strings of a watched process are cut: no name that a person reads is longer. */
-#define MAX_STRING_BYTES 1024
-
 /*
  * A series and its histogram, if it has one, and its key are one piece of memory. The key is the
  * service and then, for each attribute, name, type and value; all strings end in NUL, and those of
@@ -131,7 +128,7 @@ static void key_build(struct strbuf *key, const char *service, const struct attr
 		      size_t n_attrs)
 {
 	strbuf_clear(key);
-	utf8_scrub(key, service, MAX_STRING_BYTES);
+	utf8_scrub(key, service, UTF8_STRING_MAX);
 	strbuf_putc(key, '\0');
 	for (size_t i = 0; i < n_attrs; i++) {
 		strbuf_add(key, attrs[i].key, strlen(attrs[i].key) + 1);
@@ -139,7 +136,7 @@ static void key_build(struct strbuf *key, const char *service, const struct attr
 		if (attrs[i].type == ATTR_INT) {
 			strbuf_add(key, &attrs[i].num, sizeof(attrs[i].num));
 		} else {
-			utf8_scrub(key, attrs[i].str, MAX_STRING_BYTES);
+			utf8_scrub(key, attrs[i].str, UTF8_STRING_MAX);
 			strbuf_putc(key, '\0');
 		}
 	}

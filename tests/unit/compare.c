@@ -74,7 +74,11 @@ static struct document *finish(struct registry *r)
 	struct err e = {};
 
 	s->time_ns = s->start_ns + 10 * NSEC_PER_SEC;
-	assert_int_equal(json_encode(s, WALL_NS, &text), 0);
+	assert_int_equal(json_encode(&(struct report){ .snapshot = s,
+						       .duration_ns = s->time_ns - s->start_ns,
+						       .wall_ns = WALL_NS },
+				     &text),
+			 0);
 	assert_int_equal(document_read(text.data, text.len, &d, &e), 0);
 	registry_free(r);
 	return d;

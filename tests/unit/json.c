@@ -11,6 +11,15 @@
 /* 2026-11-21T12:34:56.789Z */
 #define WALL_NS 1795264496789000000ULL
 
+static int encode(const struct snapshot *s, struct connections *c, struct strbuf *out)
+{
+	return json_encode(&(struct report){ .snapshot = s,
+					     .duration_ns = s->time_ns - s->start_ns,
+					     .wall_ns = WALL_NS,
+					     .connections = c },
+			   out);
+}
+
 static void the_report_is_as_agreed(void **state)
 {
 	cleanup(registry_freep) struct registry *r = fixture_registry();
@@ -18,7 +27,7 @@ static void the_report_is_as_agreed(void **state)
 	cleanup(strbuf_done) struct strbuf report = {};
 
 	(void)state;
-	assert_int_equal(json_encode(s, WALL_NS, &report), 0);
+	assert_int_equal(encode(s, NULL, &report), 0);
 	assert_golden(&report, "tests/golden/report.json");
 }
 
@@ -32,7 +41,7 @@ static void the_report_reads_back(void **state)
 	size_t i;
 
 	(void)state;
-	assert_int_equal(json_encode(s, WALL_NS, &report), 0);
+	assert_int_equal(encode(s, NULL, &report), 0);
 	doc = json_loads(strbuf_str(&report), JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(doc);
 	assert_string_equal(json_string_value(json_object_get(doc, "time")),
