@@ -8,164 +8,32 @@
 #include "base/cleanup.h"
 #include "ui/interval.h"
 #include "ui/rows.h"
+#include "ui/table.h"
 #include "ui/text.h"
-
-/* ---- columns ---- */
-
-enum figure { SERVICE, KIND, PEER, NUMBER, RATE, P50, P99, QUEUE, SENT, RECEIVED };
-
-struct column {
-	const char *title;
-	enum figure figure;
-	unsigned width; /* 0: a share of what the others leave */
-	unsigned from;	/* shown on terminals at least that wide */
-};
 
 /* clang-format off */
 static const struct column tcp_columns[] = {
-	{ "TCP SERVICE", SERVICE },
-	{ "ROLE", KIND, 6 },
-	{ "PEER", PEER },
-	{ "PORT", NUMBER, 5 },
-	{ "RATE", RATE, 8 },
-	{ "P50", P50, 6, 56 },
-	{ "P99", P99, 6, 56 },
-	{ "QUEUE P99", QUEUE, 9, 72 },
-	{ "SENT", SENT, 8, 100 },
-	{ "RECEIVED", RECEIVED, 8, 100 },
+	{ "TCP SERVICE", COLUMN_SERVICE },
+	{ "ROLE", COLUMN_KIND, 6 },
+	{ "PEER", COLUMN_PEER },
+	{ "PORT", COLUMN_NUMBER, 5 },
+	{ "RATE", COLUMN_RATE, 8 },
+	{ "P50", COLUMN_P50, 6, 56 },
+	{ "P99", COLUMN_P99, 6, 56 },
+	{ "QUEUE P99", COLUMN_QUEUE, 9, 72 },
+	{ "SENT", COLUMN_SENT, 8, 100 },
+	{ "RECEIVED", COLUMN_RECEIVED, 8, 100 },
 	{}
 }, http_columns[] = {
-	{ "HTTP SERVICE", SERVICE },
-	{ "METHOD", KIND, 7 },
-	{ "STATUS", NUMBER, 6 },
-	{ "RATE", RATE, 8 },
-	{ "P50", P50, 6, 56 },
-	{ "P99", P99, 6, 56 },
+	{ "HTTP SERVICE", COLUMN_SERVICE },
+	{ "METHOD", COLUMN_KIND, 7 },
+	{ "STATUS", COLUMN_NUMBER, 6 },
+	{ "RATE", COLUMN_RATE, 8 },
+	{ "P50", COLUMN_P50, 6, 56 },
+	{ "P99", COLUMN_P99, 6, 56 },
 	{}
 };
 /* clang-format on */
-
-struct table {
-	const struct column *columns;
-	const struct terminal_style *style;
-	unsigned gap;	      /* blanks between columns */
-	unsigned flexible[2]; /* widths of the columns that have none of their own */
-};
-
-#define SERVICE_MAX 40
-
-static bool is_text(const struct column *c)
-{
-	return c->figure <= PEER;
-}
-
-static void table_layout(struct table *t)
-{
-	unsigned width = t->style->width, fixed = 0, shares = 0;
-
-	t->gap = width < 100 ? 1 : 2;
-	for (const struct column *c = t->columns; c->title; c++) {
-		if (c->from > width)
-			continue;
-		fixed += c->width + (c == t->columns ? 0 : t->gap);
-		shares += !c->width;
-	}
-	t->flexible[0] = (width - fixed) / shares;
-	t->flexible[1] = (width - fixed) - t->flexible[0];
-	if (t->flexible[0] > SERVICE_MAX)
-		t->flexible[0] = SERVICE_MAX;
-	if (t->flexible[1] > SERVICE_MAX)
-		t->flexible[1] = SERVICE_MAX;
-}
-
-static const char *figure_text(const struct row *row, enum figure figure, bool utf8,
-			       char buf[UNIT_TEXT_MAX])
-{
-	switch (figure) {
-	case SERVICE:
-		return row->service;
-	case KIND:
-		return *row->kind ? row->kind : "-";
-	case PEER:
-		return *row->peer ? row->peer : "-";
-	case NUMBER:
-		snprintf(buf, UNIT_TEXT_MAX, "%lld", (long long)row->number);
-		return row->number < 0 ? "-" : buf;
-	case RATE:
-		return unit_rate(row->rate, buf);
-	case P50:
-		return unit_seconds(row->p50, utf8, buf);
-	case P99:
-		return unit_seconds(row->p99, utf8, buf);
-	case QUEUE:
-		return unit_seconds(row->queue_p99, utf8, buf);
-	case SENT:
-		return unit_bytes_rate(row->sent, buf);
-	default:
-		return unit_bytes_rate(row->received, buf);
-	}
-}
-
-static void begin_style(const struct terminal_style *style, const char *escape, struct strbuf *out)
-{
-	if (style->color)
-		strbuf_puts(out, escape);
-}
-
-/* One line of a table: of @row, or of the titles if it is NULL. */
-static void table_line(const struct table *t, const struct row *row, struct strbuf *out)
-{
-	char buf[UNIT_TEXT_MAX];
-	unsigned share = 0;
-
-	if (!row)
-		begin_style(t->style, BOLD, out);
-	for (const struct column *c = t->columns; c->title; c++) {
-		unsigned width = c->width ? c->width : t->flexible[share];
-
-		if (c->from > t->style->width)
-			continue;
-		share += !c->width && !share;
-		if (c != t->columns)
-			strbuf_printf(out, "%*s", (int)t->gap, "");
-		text_cell(out, row ? figure_text(row, c->figure, t->style->utf8, buf) : c->title,
-			  width, !is_text(c), t->style->utf8);
-	}
-	while (out->len && out->data[out->len - 1] == ' ')
-		out->data[--out->len] = '\0';
-	if (!row)
-		begin_style(t->style, PLAIN, out);
-	strbuf_putc(out, '\n');
-}
-
-/* A line of words, cut to the width of the terminal. */
-static void words_line(const struct terminal_style *style, const char *escape, const char *text,
-		       struct strbuf *out)
-{
-	begin_style(style, escape, out);
-	text_add(out, text, style->width, style->utf8);
-	begin_style(style, PLAIN, out);
-	strbuf_putc(out, '\n');
-}
-
-/* A blank line, the titles, and at most @lines lines; what is left out is told in the last one. */
-static void table_draw(const struct column *columns, const struct rows *rows, size_t lines,
-		       const struct terminal_style *style, struct strbuf *out)
-{
-	struct table t = { .columns = columns, .style = style };
-	size_t shown = rows->n <= lines ? rows->n : lines - 1;
-	char more[64];
-
-	table_layout(&t);
-	strbuf_putc(out, '\n');
-	table_line(&t, NULL, out);
-	for (size_t i = 0; i < shown; i++)
-		table_line(&t, &rows->row[i], out);
-	if (shown == rows->n)
-		return;
-	snprintf(more, sizeof(more), "... and %zu more", rows->n - shown);
-	words_line(style, DIM, more, out);
-}
 
 /* ---- the screen ---- */
 
@@ -197,7 +65,7 @@ static void header(const struct snapshot *now, const struct snapshot *before,
 	if (before && n > 0 && (size_t)n + sizeof(rates) < sizeof(text) &&
 	    text_width(text, style->utf8) + strlen(rates) <= style->width)
 		snprintf(text + n, sizeof(text) - (size_t)n, "%s", rates);
-	words_line(style, BOLD, text, out);
+	style_line(style, STYLE_BOLD, text, out);
 }
 
 /* A promise: what is not in the figures is told above them. */
@@ -229,7 +97,7 @@ static bool losses(const struct snapshot *now, const struct terminal_style *styl
 	strbuf_printf(&text, "LOST: %s event%s not in these figures (%s)",
 		      unit_count((double)lost, count), lost == 1 ? " is" : "s are",
 		      strbuf_str(&parts));
-	words_line(style, RED, strbuf_str(&text), out);
+	style_line(style, STYLE_RED, strbuf_str(&text), out);
 	return true;
 }
 
@@ -266,9 +134,9 @@ void terminal_render(const struct snapshot *now, const struct snapshot *before,
 	if (tcp.n || http.n)
 		return;
 	strbuf_putc(out, '\n');
-	words_line(&style, "",
+	style_line(&style, "",
 		   "No TCP exchange or Go HTTP request yet: they appear here as they happen.", out);
-	words_line(&style, DIM,
+	style_line(&style, STYLE_DIM,
 		   "'sonde doctor' says what works on this machine, 'sonde plan' what is watched.",
 		   out);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/strbuf.h"
 #include "model/snapshot.h"
+#include "ui/table.h"
 
 /*
  * The live summary of `sonde run`, drawn again and again over itself. Pure: snapshots in, text out;
@@ -13,12 +12,6 @@
  */
 #define TERMINAL_OPEN  "\x1b[?25l\x1b[2J\x1b[H" /* hides the cursor, empties the screen */
 #define TERMINAL_CLOSE "\x1b[?25h"		/* also fit for a signal handler */
-
-struct terminal_style {
-	unsigned width, height; /* of the terminal; at least 40 and 10 are assumed */
-	bool color, utf8;
-	const char *host_name;
-};
 
 /*
  * Adds one screen: at most height - 1 lines, each of at most width columns and ended by a newline.
