@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "ui/interval.h"
 
 #define OVERFLOW_SERVICE "(all others)"
@@ -24,6 +25,40 @@ static int64_t number_attr(const struct snap_series *s, const char *key)
 	return a && a->type == ATTR_INT ? a->num : -1;
 }
 
+struct row row_of(double count)
+{
+	return (struct row){
+		.service = "",
+		.kind = "",
+		.peer = "",
+		.number = -1,
+		.count = count,
+		.rate = NAN,
+		.p50 = NAN,
+		.p99 = NAN,
+		.queue_p99 = NAN,
+		.sent = NAN,
+		.received = NAN,
+		.p75 = NAN,
+		.p90 = NAN,
+		.p95 = NAN,
+		.p999 = NAN,
+		.mean = NAN,
+		.max = NAN,
+	};
+}
+
+void row_set_hist(struct row *row, const struct hist *h)
+{
+	row->p50 = hist_quantile(h, 0.5);
+	row->p75 = hist_quantile(h, 0.75);
+	row->p90 = hist_quantile(h, 0.9);
+	row->p95 = hist_quantile(h, 0.95);
+	row->p99 = hist_quantile(h, 0.99);
+	row->p999 = hist_quantile(h, 0.999);
+	row->max = hist_count(h) ? (double)h->max_ns / NSEC_PER_SEC : NAN;
+}
+
 /* ---- what a series says about its row ---- */
 
 static void fill_exchange(struct row *row, const struct snap_series *s,
@@ -34,8 +69,7 @@ static void fill_exchange(struct row *row, const struct snap_series *s,
 	interval_hist(s, before, &h);
 	row->count = (double)hist_count(s->hist);
 	row->rate = seconds > 0 ? (double)hist_count(&h) / seconds : NAN;
-	row->p50 = hist_quantile(&h, 0.5);
-	row->p99 = hist_quantile(&h, 0.99);
+	row_set_hist(row, &h);
 }
 
 static void fill_queue(struct row *row, const struct snap_series *s,
@@ -97,7 +131,7 @@ static const struct source tcp_sources[] = {
 
 /* ---- collecting ---- */
 
-static struct row *rows_add(struct rows *rows)
+struct row *rows_add(struct rows *rows)
 {
 	if (rows->n == rows->size) {
 		size_t size = rows->size ? 2 * rows->size : 64;
@@ -128,20 +162,11 @@ static int collect(struct rows *rows, const struct source *from, const struct sn
 
 		if (!row)
 			return -ENOMEM;
-		*row = (struct row){
-			.service = overflow	 ? OVERFLOW_SERVICE
-				   : *s->service ? s->service
-						 : "(unknown)",
-			.kind = from->kind ? from->kind : text_attr(s, from->kind_key),
-			.peer = from->peer_key ? text_attr(s, from->peer_key) : "",
-			.number = number_attr(s, from->number_key),
-			.rate = NAN,
-			.p50 = NAN,
-			.p99 = NAN,
-			.queue_p99 = NAN,
-			.sent = NAN,
-			.received = NAN,
-		};
+		*row = row_of(0);
+		row->service = overflow ? OVERFLOW_SERVICE : *s->service ? s->service : "(unknown)";
+		row->kind = from->kind ? from->kind : text_attr(s, from->kind_key);
+		row->peer = from->peer_key ? text_attr(s, from->peer_key) : "";
+		row->number = number_attr(s, from->number_key);
 		from->fill(row, s, interval_match(m_before, s, &cursor), seconds);
 	}
 	return 0;
@@ -191,6 +216,7 @@ static void join(struct row *into, const struct row *from)
 	take(&into->rate, from->rate);
 	take(&into->p50, from->p50);
 	take(&into->p99, from->p99);
+	take(&into->max, from->max);
 	take(&into->queue_p99, from->queue_p99);
 	take(&into->sent, from->sent);
 	take(&into->received, from->received);

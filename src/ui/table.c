@@ -12,7 +12,7 @@ struct table {
 	unsigned flexible[2]; /* widths of the columns that have none of their own */
 };
 
-#define SERVICE_MAX 40
+#define SHARE_MAX 40
 
 static bool is_text(const struct column *c)
 {
@@ -30,12 +30,44 @@ static void table_layout(struct table *t)
 		fixed += c->width + (c == t->columns ? 0 : t->gap);
 		shares += !c->width;
 	}
+	if (!shares)
+		return;
 	t->flexible[0] = (width - fixed) / shares;
 	t->flexible[1] = (width - fixed) - t->flexible[0];
-	if (t->flexible[0] > SERVICE_MAX)
-		t->flexible[0] = SERVICE_MAX;
-	if (t->flexible[1] > SERVICE_MAX)
-		t->flexible[1] = SERVICE_MAX;
+	shares = 0;
+	for (const struct column *c = t->columns; c->title && shares < 2; c++) {
+		unsigned most = c->most ? c->most : SHARE_MAX;
+
+		if (c->width || c->from > width)
+			continue;
+		if (t->flexible[shares] > most)
+			t->flexible[shares] = most;
+		shares++;
+	}
+}
+
+static double seconds_of(const struct row *row, enum figure figure)
+{
+	switch (figure) {
+	case COLUMN_P50:
+		return row->p50;
+	case COLUMN_P75:
+		return row->p75;
+	case COLUMN_P90:
+		return row->p90;
+	case COLUMN_P95:
+		return row->p95;
+	case COLUMN_P99:
+		return row->p99;
+	case COLUMN_P999:
+		return row->p999;
+	case COLUMN_QUEUE:
+		return row->queue_p99;
+	case COLUMN_MEAN:
+		return row->mean;
+	default:
+		return row->max;
+	}
 }
 
 static const char *figure_text(const struct row *row, enum figure figure, bool utf8,
@@ -53,16 +85,16 @@ static const char *figure_text(const struct row *row, enum figure figure, bool u
 		return row->number < 0 ? "-" : buf;
 	case COLUMN_RATE:
 		return unit_rate(row->rate, buf);
-	case COLUMN_P50:
-		return unit_seconds(row->p50, utf8, buf);
-	case COLUMN_P99:
-		return unit_seconds(row->p99, utf8, buf);
-	case COLUMN_QUEUE:
-		return unit_seconds(row->queue_p99, utf8, buf);
 	case COLUMN_SENT:
 		return unit_bytes_rate(row->sent, buf);
-	default:
+	case COLUMN_RECEIVED:
 		return unit_bytes_rate(row->received, buf);
+	case COLUMN_COUNT:
+		/* To the last one, where there is room for it. */
+		snprintf(buf, UNIT_TEXT_MAX, "%.0f", row->count);
+		return row->count < 1e9 ? buf : unit_count(row->count, buf);
+	default:
+		return unit_seconds(seconds_of(row, figure), utf8, buf);
 	}
 }
 

@@ -34,6 +34,13 @@ enum figure {
 	COLUMN_QUEUE,
 	COLUMN_SENT,
 	COLUMN_RECEIVED,
+	COLUMN_COUNT,
+	COLUMN_P75,
+	COLUMN_P90,
+	COLUMN_P95,
+	COLUMN_P999,
+	COLUMN_MEAN,
+	COLUMN_MAX,
 };
 
 struct column {
@@ -41,6 +48,7 @@ struct column {
 	enum figure figure;
 	unsigned width; /* 0: a share of what the others leave, for two columns at most */
 	unsigned from;	/* shown on terminals at least that wide */
+	unsigned most;	/* of a share; 0: 40 */
 };
 
 /*

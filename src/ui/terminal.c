@@ -68,13 +68,9 @@ static void header(const struct snapshot *now, const struct snapshot *before,
 	style_line(style, STYLE_BOLD, text, out);
 }
 
-/* A promise: what is not in the figures is told above them. */
-static bool losses(const struct snapshot *now, const struct terminal_style *style,
-		   struct strbuf *out)
+uint64_t terminal_lost(const struct snapshot *now, struct strbuf *parts)
 {
 	const struct snap_metric *m = snapshot_find(now, "sonde.events");
-	cleanup(strbuf_done) struct strbuf parts = {};
-	cleanup(strbuf_done) struct strbuf text = {};
 	char count[UNIT_TEXT_MAX];
 	uint64_t lost = 0;
 
@@ -87,11 +83,22 @@ static bool losses(const struct snapshot *now, const struct terminal_style *styl
 		    strncmp(fate->str, "dropped", 7))
 			continue;
 		probe = probe && probe->type == ATTR_STRING ? probe : NULL;
-		strbuf_printf(&parts, "%s%s %s%s%s", lost ? ", " : "",
+		strbuf_printf(parts, "%s%s %s%s%s", lost ? ", " : "",
 			      unit_count((double)s->counter, count), probe ? probe->str : "",
 			      probe ? " " : "", fate->str + 7 + strspn(fate->str + 7, "._- :"));
 		lost += s->counter;
 	}
+	return lost;
+}
+
+bool terminal_losses(const struct snapshot *now, const struct terminal_style *style,
+		     struct strbuf *out)
+{
+	cleanup(strbuf_done) struct strbuf parts = {};
+	cleanup(strbuf_done) struct strbuf text = {};
+	uint64_t lost = terminal_lost(now, &parts);
+	char count[UNIT_TEXT_MAX];
+
 	if (!lost)
 		return false;
 	strbuf_printf(&text, "LOST: %s event%s not in these figures (%s)",
@@ -125,7 +132,8 @@ void terminal_render(const struct snapshot *now, const struct snapshot *before,
 		return;
 	}
 	header(now, before, &style, out);
-	lines = style.height - 2U - losses(now, &style, out) - 2U * !!tcp.n - 2U * !!http.n;
+	lines = style.height - 2U - terminal_losses(now, &style, out) - 2U * !!tcp.n -
+		2U * !!http.n;
 	if (tcp.n)
 		table_draw(tcp_columns, &tcp, share_lines(lines, tcp.n, http.n), &style, out);
 	if (http.n)

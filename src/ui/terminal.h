@@ -24,3 +24,10 @@ void terminal_render(const struct snapshot *now, const struct snapshot *before,
 
 /* Adds what draws @screen, as terminal_render made it, over the one before; needs no clearing. */
 void terminal_redraw(const struct strbuf *screen, struct strbuf *out);
+
+/* A promise: what is not in the figures is told above them. Adds a line if there is anything. */
+bool terminal_losses(const struct snapshot *now, const struct terminal_style *style,
+		     struct strbuf *out);
+
+/* The number of such events; "12 tcp no_series, 3 http unreadable" is added to @parts. */
+uint64_t terminal_lost(const struct snapshot *now, struct strbuf *parts);

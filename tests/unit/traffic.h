@@ -83,14 +83,17 @@ static inline void traffic_add(struct traffic *t, struct connection c, unsigned 
 			       uint64_t first_ns, uint64_t step_ns)
 {
 	bool server = c.role == CONNECTION_SERVER;
-	char peer[CONNECTION_END_MAX];
+	char end[CONNECTION_END_MAX], peer[CONNECTION_END_MAX];
 	struct attr attrs[] = {
 		ATTR_STR("network.peer.address", peer),
 		ATTR_NUM("server.port", server ? c.local.port : c.peer.port),
 	};
 
-	connection_end_text(&c.peer, peer);
-	*strrchr(peer, ':') = '\0';
+	connection_end_text(&c.peer, end);
+	snprintf(peer, sizeof(peer), "%.*s", (int)strcspn(end + (*end == '['), "]"),
+		 end + (*end == '['));
+	if (*end != '[')
+		*strrchr(peer, ':') = '\0';
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t ns = first_ns + i * step_ns;
 		double us = (double)ns / 1000;
