@@ -44,6 +44,7 @@ struct agent {
 	struct event *ring_events[MAX_PROBES];
 	size_t n_runs;
 	bool collect_failed;
+	uint64_t hooked_ns;
 	struct event *signals[3];
 	struct event *worker_event, *drain_timer;
 	char host_name[256];
@@ -250,6 +251,7 @@ static int agent_open(struct agent *a, struct err *e)
 		r = registry_register(a->registry, probe_run_metrics);
 	if (!r)
 		r = open_probes(a, e);
+	a->hooked_ns = clock_boot_ns();
 	/* The hooks are on; from here on bytes of other programs are read. */
 	if (!r)
 		r = privileges_reduce(e);
@@ -329,6 +331,11 @@ struct registry *agent_registry(struct agent *a)
 const char *agent_host_name(const struct agent *a)
 {
 	return a->host_name;
+}
+
+uint64_t agent_hooked_ns(const struct agent *a)
+{
+	return a->hooked_ns;
 }
 
 struct probe_run *const *agent_runs(const struct agent *a)

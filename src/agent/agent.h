@@ -38,6 +38,9 @@ struct event_base *agent_base(struct agent *a);
 struct registry *agent_registry(struct agent *a);
 const char *agent_host_name(const struct agent *a);
 
+/* Boot time from which on all kernel hooks were in place. */
+uint64_t agent_hooked_ns(const struct agent *a);
+
 /* The probes that are open, NULL-ended. */
 struct probe_run *const *agent_runs(const struct agent *a);
 

@@ -37,11 +37,16 @@ enum exit_status status_of(int error)
 	}
 }
 
-bool use_color(const struct config *c)
+bool use_color_on(const struct config *c, int fd)
 {
 	if (c->color == COLOR_AUTO)
-		return isatty(STDOUT_FILENO);
+		return isatty(fd);
 	return c->color == COLOR_ALWAYS;
+}
+
+bool use_color(const struct config *c)
+{
+	return use_color_on(c, STDOUT_FILENO);
 }
 
 static enum exit_status print(struct strbuf *out)

@@ -25,3 +25,4 @@ enum exit_status status_of(int error);
 
 /* Whether to use colour on standard output: --color, NO_COLOR, a terminal. */
 bool use_color(const struct config *c);
+bool use_color_on(const struct config *c, int fd);

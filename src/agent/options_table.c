@@ -207,10 +207,15 @@ const struct opt opts[] = {
 	/* ---- what a person sees ---- */
 	{ "output", 'o', OPT_TEXT, AT(output), .fallback = "-", .metavar = "FILE",
 	  .commands = REPORT, .group = OPT_GROUP_OUTPUT,
-	  .help = "where to write the report; -: standard output" },
+	  .help = "where to write the report; -: standard output",
+	  .text = "A file is replaced as a whole when the report is complete, with its owner and "
+		  "mode. Without this option a terminal shows a summary instead of the report; with "
+		  "a file, standard output shows it." },
 	{ "json", 'j', OPT_BOOL, AT(json), .fallback = "false",
-	  .commands = TRACE | DOCTOR | PLAN | LIST | COMPARE | VERSION,
-	  .group = OPT_GROUP_OUTPUT, .help = "print JSON" },
+	  .commands = REPORT | TRACE | DOCTOR | PLAN | LIST | COMPARE | VERSION,
+	  .group = OPT_GROUP_OUTPUT,
+	  .help = "print JSON; report: and no summary",
+	  .text = "A report is JSON in any case: this prints it on a terminal too." },
 	{ "color", 0, OPT_CHOICE, AT(color), .choices = "auto|always|never", .fallback = "auto",
 	  .metavar = "WHEN", .commands = RUN | REPORT | TRACE | DOCTOR | PLAN | COMPARE,
 	  .group = OPT_GROUP_OUTPUT,
@@ -243,7 +248,9 @@ const struct command commands[] = {
 	{ COMMAND_REPORT, "report", "[PROBE...]", 32,
 	  "measure for a while and write one JSON document",
 	  "Measures for --duration, or until Ctrl-C, which completes the report instead of losing "
-	  "it." },
+	  "it. Of TCP it has each connection, percentiles and a histogram beside the metrics; "
+	  "docs/report.md says what its keys mean. On a terminal a summary for people takes its "
+	  "place, and every ten seconds a line says how far it is." },
 	{ COMMAND_TRACE, "trace", "[PROBE...]", 32, "show single exchanges as they happen",
 	  "Each exchange as it ends, each connection that failed and each that is over is a line: "
 	  "when, who, with whom (the arrow points at the server), how long, and where the time went. "

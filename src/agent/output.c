@@ -262,7 +262,8 @@ int output_open(const char *path, struct output *o, struct err *e)
 	struct place p = { .folder = -1 };
 	int r = 0;
 
-	*o = (struct output){ .path = path, .fd = -1, .keeper = -1 };
+	*o = OUTPUT_NONE;
+	o->path = path;
 	if (strcmp(path, "-") == 0) {
 		o->fd = dup(STDOUT_FILENO);
 	} else if (find_place(path, &p)) {

@@ -24,8 +24,11 @@ struct output {
 	int keeper_pid;
 };
 
+/* Leads nowhere; fine to close. */
+#define OUTPUT_NONE ((struct output){ .fd = -1, .keeper = -1 })
+
 /*
- * Fills the zeroed *@o; "-" is standard output. To be called before there are threads: what replaces
+ * Fills *@o; "-" is standard output. To be called before there are threads: what replaces
  * the file is a child that keeps the right to do that, and nothing else. @path outlives @o.
  */
 int output_open(const char *path, struct output *o, struct err *e);

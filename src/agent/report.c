@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -10,122 +12,232 @@
 #include "agent/commands.h"
 #include "agent/output.h"
 #include "agent/privileges.h"
+#include "agent/progress.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "export/export.h"
+#include "model/exchanges.h"
+#include "ui/report_summary.h"
+
+/* Single connections that are told of; docs/report.md. */
+#define MAX_CONNECTIONS 10000
+
+/* Of a summary that is not read on a terminal. */
+#define SUMMARY_WIDTH 100
 
 struct measurement {
 	const struct config *config;
 	struct agent *agent;
+	struct connections *connections; /* NULL: TCP is not measured */
+	struct output output;		 /* closed if there is no document */
+	bool summary;			 /* on standard output */
 	struct event *timer;
-	uint64_t end_ns; /* 0: until interrupted */
-	struct output output;
+	struct progress progress;
+	uint64_t end_ns;	 /* 0: until interrupted */
+	uint64_t from_ns, to_ns; /* what the figures cover */
 };
 
+/* Read once a second, as `run` does: what a process leaves behind is taken in time. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	struct measurement *r = arg;
-	uint64_t now = clock_boot_ns();
+	struct measurement *m = arg;
 
-	/* Read once a second, as `run` does: what a process leaves behind is taken in time. */
-	snapshot_free(agent_snapshot(r->agent));
-	if (r->end_ns && now >= r->end_ns)
-		agent_stop(r->agent);
-	else if (isatty(STDERR_FILENO) && r->end_ns)
-		fprintf(stderr, "\r\x1b[Ksonde: measuring, %llu s to go (Ctrl-C ends it now)",
-			(unsigned long long)((r->end_ns - now) / NSEC_PER_SEC));
+	progress_tick(&m->progress, agent_snapshot(m->agent));
+	if (m->end_ns && clock_boot_ns() >= m->end_ns)
+		agent_stop(m->agent);
 }
 
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
-	struct measurement *r = arg;
+	struct measurement *m = arg;
 
-	agent_stop(r->agent);
+	agent_stop(m->agent);
 }
 
 /* The time that was asked for begins when everything is in place. */
 static void on_ready(void *arg)
 {
 	const struct timeval second = { .tv_sec = 1 };
-	struct measurement *r = arg;
-	uint64_t ns = r->config->duration_ns;
+	struct measurement *m = arg;
+	uint64_t ns = m->config->duration_ns;
 	const struct timeval duration = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
 					  .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000) };
 
 	if (ns)
-		r->end_ns = clock_boot_ns() + ns;
-	if (event_add(r->timer, &second) < 0 ||
+		m->end_ns = clock_boot_ns() + ns;
+	progress_begin(&m->progress, use_color_on(m->config, STDERR_FILENO), m->end_ns);
+	if (event_add(m->timer, &second) < 0 ||
 	    (ns &&
-	     event_base_once(agent_base(r->agent), -1, EV_TIMEOUT, on_end, r, &duration) < 0)) {
+	     event_base_once(agent_base(m->agent), -1, EV_TIMEOUT, on_end, m, &duration) < 0)) {
 		log_error("out of memory");
-		agent_stop(r->agent);
+		agent_stop(m->agent);
 	}
 	log_info("measuring%s", ns ? "" : " until Ctrl-C");
 }
 
-static int measure(struct measurement *r, struct err *e)
+static int measure(struct measurement *m, struct err *e)
 {
-	r->timer = event_new(agent_base(r->agent), -1, EV_PERSIST, on_tick, r);
-	if (!r->timer)
+	m->timer = event_new(agent_base(m->agent), -1, EV_PERSIST, on_tick, m);
+	if (!m->timer)
 		return err_set(e, -ENOMEM, "out of memory");
-	agent_on_ready(r->agent, on_ready, r);
-	agent_loop(r->agent);
-	event_free(r->timer);
-	if (isatty(STDERR_FILENO) && r->end_ns)
-		fputs("\r\x1b[K", stderr);
+	m->from_ns = agent_hooked_ns(m->agent);
+	agent_on_ready(m->agent, on_ready, m);
+	agent_loop(m->agent);
+	m->to_ns = clock_boot_ns();
+	event_free(m->timer);
+	progress_end(&m->progress);
 	return 0;
 }
 
-static int write_report(struct measurement *r, struct err *e)
+static int write_document(struct measurement *m, const struct snapshot *s, struct err *e)
 {
-	struct snapshot *s = agent_snapshot(r->agent);
-	struct strbuf doc = {};
-	int err = -ENOMEM;
+	const struct report r = {
+		.snapshot = s,
+		.duration_ns = m->to_ns - m->from_ns,
+		.wall_ns = clock_wall_ns(m->to_ns),
+		.connections = m->connections,
+	};
+	cleanup(strbuf_done) struct strbuf doc = {};
 
-	if (s)
-		err = json_encode(&(struct report){ .snapshot = s,
-						    .duration_ns = s->time_ns - s->start_ns,
-						    .wall_ns = clock_wall_ns(s->time_ns),
-						    .connections = NULL },
-				  &doc);
-	if (!err)
-		err = output_write(&r->output, strbuf_str(&doc), doc.len, e);
-	else
-		err_set(e, err, "cannot write the report: out of memory");
-	strbuf_done(&doc);
+	if (json_encode(&r, &doc) < 0)
+		return err_set(e, -ENOMEM, "cannot write the report: out of memory");
+	return output_write(&m->output, strbuf_str(&doc), doc.len, e);
+}
+
+static int print_summary(struct measurement *m, const struct snapshot *s, struct err *e)
+{
+	struct winsize size = { .ws_col = SUMMARY_WIDTH };
+	bool terminal = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+	const struct terminal_style style = {
+		.width = size.ws_col ? size.ws_col : SUMMARY_WIDTH,
+		.color = use_color(m->config),
+		.utf8 = terminal,
+		.host_name = agent_host_name(m->agent),
+	};
+	const struct report_summary r = {
+		.snapshot = s,
+		.seconds = (double)(m->to_ns - m->from_ns) / NSEC_PER_SEC,
+		.connections = m->connections,
+		.detail = m->config->tcp_detail,
+	};
+	cleanup(strbuf_done) struct strbuf text = {};
+
+	report_summary_render(&r, &style, &text);
+	if (strbuf_failed(&text))
+		return err_set(e, -ENOMEM, "cannot print the summary: out of memory");
+	if (fwrite(strbuf_str(&text), 1, text.len, stdout) != text.len || fflush(stdout) != 0)
+		return err_set(e, -errno, "cannot write to standard output: %s", strerror(errno));
+	return 0;
+}
+
+/* The exchanges of connections are counted apart from those of series: they have to be the same. */
+static uint64_t in_no_connection(const struct measurement *m, const struct snapshot *s)
+{
+	struct exchanges x;
+	uint64_t all, listed;
+
+	if (!m->connections)
+		return 0;
+	exchanges_of(s, &x);
+	all = hist_count(&x.all);
+	listed = connections_sum(m->connections)->exchanges;
+	return all > listed ? all - listed : listed - all;
+}
+
+static int finish(struct measurement *m, uint64_t *ret_wrong, struct err *e)
+{
+	uint64_t unaccounted = agent_finish(m->agent), apart;
+	struct snapshot *s = agent_snapshot(m->agent);
+	int r = 0;
+
+	if (!s)
+		return err_set(e, -ENOMEM, "cannot write the report: out of memory");
+	if (m->output.path)
+		r = write_document(m, s, e);
+	if (!r && m->summary)
+		r = print_summary(m, s, e);
+	apart = in_no_connection(m, s);
+	if (unaccounted)
+		log_error("%llu events are in no figure: this is a bug in sonde",
+			  (unsigned long long)unaccounted);
+	if (apart)
+		log_error("connections and series differ by %llu exchanges: this is a bug in sonde",
+			  (unsigned long long)apart);
+	*ret_wrong = unaccounted + apart;
 	snapshot_free(s);
-	return err;
+	return r;
+}
+
+static bool output_is_asked_for(const struct config *c)
+{
+	return c->layer[opt_find("output") - opts] > LAYER_DEFAULT;
+}
+
+/*
+ * A terminal shows the summary, unless the document is asked for. What goes to a file leaves standard
+ * output to the summary, unless that is the same file.
+ */
+static int choose_output(struct measurement *m, struct err *e)
+{
+	const struct config *c = m->config;
+	bool to_stdout = strcmp(c->output, "-") == 0;
+
+	if (to_stdout && !c->json && !output_is_asked_for(c) && isatty(STDOUT_FILENO)) {
+		m->summary = true;
+		return 0;
+	}
+	if (output_open(c->output, &m->output, e) < 0)
+		return -EIO;
+	m->summary = !to_stdout && !c->json && !output_is(&m->output, STDOUT_FILENO);
+	return 0;
+}
+
+static bool measures_tcp(struct agent *a)
+{
+	for (struct probe_run *const *run = agent_runs(a); *run; run++)
+		if (strcmp(probe_run_probe(*run)->name, "tcp") == 0)
+			return true;
+	return false;
+}
+
+static int start(struct measurement *m, struct err *e)
+{
+	int r = privileges_check(e);
+
+	if (r < 0)
+		return r;
+	m->connections = connections_new(MAX_CONNECTIONS);
+	if (!m->connections)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = agent_new_with(m->config, NULL, m->connections, &m->agent, e);
+	if (r < 0 || measures_tcp(m->agent))
+		return r;
+	connections_free(m->connections);
+	m->connections = NULL;
+	return 0;
 }
 
 enum exit_status command_report(const struct config *c)
 {
-	struct measurement r = { .config = c };
-	uint64_t unaccounted = 0;
+	struct measurement m = { .config = c, .output = OUTPUT_NONE };
+	uint64_t wrong = 0;
 	struct err e = {};
-	int err;
+	int r;
 
-	if (output_open(c->output, &r.output, &e) < 0) {
+	r = choose_output(&m, &e);
+	if (!r)
+		r = start(&m, &e);
+	if (!r)
+		r = measure(&m, &e);
+	if (!r)
+		r = finish(&m, &wrong, &e);
+	if (r < 0)
 		log_error("%s", e.msg);
-		return STATUS_FAILED;
-	}
-	err = privileges_check(&e);
-	if (!err)
-		err = agent_new(c, &r.agent, &e);
-	if (!err)
-		err = measure(&r, &e);
-	if (!err) {
-		unaccounted = agent_finish(r.agent);
-		err = write_report(&r, &e);
-	}
-	if (err < 0)
-		log_error("%s", e.msg);
-	if (unaccounted)
-		log_error("%llu events are in no figure: this is a bug in sonde",
-			  (unsigned long long)unaccounted);
-	agent_free(r.agent);
-	output_close(&r.output);
-	if (err < 0)
-		return status_of(err);
-	return unaccounted ? STATUS_FAILED : STATUS_OK;
+	agent_free(m.agent);
+	connections_free(m.connections);
+	output_close(&m.output);
+	if (r < 0)
+		return status_of(r);
+	return wrong ? STATUS_FAILED : STATUS_OK;
 }

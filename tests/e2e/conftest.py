@@ -15,12 +15,15 @@ import threading
 import time
 import urllib.request
 
+import jsonschema
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SONDE = ROOT / "build/sonde"
 WORK = ROOT / "build/work"
 GO_VERSIONS = sorted(path.name.split("-")[1] for path in (ROOT / ".deps/test").glob("go-*"))
+
+SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "docs/report.schema.json").read_text()))
 
 # Emptied, as sudo does: what a test wants of the environment it says.
 ENV = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
@@ -109,11 +112,36 @@ def running(*argv, **kwargs):
         process.stop(signal.SIGKILL)
 
 
+def not_a_number(text):
+    raise ValueError(f"{text} is not JSON")
+
+
 class Report:
-    """A document of `sonde report`."""
+    """A document of `sonde report`, held to its schema and to the sums that it promises."""
 
     def __init__(self, text):
-        self.document = json.loads(text)
+        self.document = json.loads(text, parse_constant=not_a_number)
+        SCHEMA.validate(self.document)
+        self.check_sums()
+
+    def check_sums(self):
+        if "total_events" not in self.document:
+            return
+        total = self.document["total_events"]
+        counts = {f"{side}_exchange": self.count(f"tcp.{side}.exchange.duration")
+                  for side in ("client", "server")}
+        assert self.document["event_type_breakdown"] == counts
+        assert sum(counts.values()) == total
+        assert sum(self.document["histogram"].values()) == total
+        omitted, listed = self.document["connections_omitted"], self.connections()
+        assert sum(c["events"] for c in listed) + omitted["events"] == total
+        for side in ("client", "server"):
+            of_side = sum(c["events"] for c in listed if c["role"] == side)
+            assert 0 <= counts[f"{side}_exchange"] - of_side <= omitted["events"]
+
+    def connections(self, **wanted):
+        return [c for c in self.document["connections"].values()
+                if all(c[key] == value for key, value in wanted.items())]
 
     def series(self, metric, service=None, **attributes):
         want = {key.replace("__", "."): value for key, value in attributes.items()}
