@@ -588,8 +588,7 @@ int BPF_PROG(sn_tcp_synack, struct sock *sk, struct request_sock *req)
 
 /* ---- the sockets that are there, when somebody looks ---- */
 
-SEC("?iter/bpf_sk_storage_map")
-int sn_tcp_look(struct bpf_iter__bpf_sk_storage_map *ctx)
+static __always_inline int look_at(struct bpf_iter__bpf_sk_storage_map *ctx, const bool once)
 {
 	struct sn_tcp_sock *st = ctx->value;
 	struct sn_tcp_connection c = {};
@@ -597,6 +596,8 @@ int sn_tcp_look(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct view v;
 
 	if (!sk || !st || sock_unwanted(st) || !view_sock(&v, sk, true))
+		return 0;
+	if (once && st->flags & TOLD)
 		return 0;
 	c.type = SN_TCP_STILL_OPEN;
 	c.state = v.state;
@@ -610,8 +611,26 @@ int sn_tcp_look(struct bpf_iter__bpf_sk_storage_map *ctx)
 		c.sock.more.retransmits = v.tp->total_retrans;
 	}
 	c.time_ns = bpf_ktime_get_boot_ns();
-	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
+	/* What has no room now comes again. */
+	if (bpf_seq_write(ctx->meta->seq, &c, sizeof(c)) == 0 && once)
+		st->flags |= TOLD;
 	return 0;
+}
+
+SEC("?iter/bpf_sk_storage_map")
+int sn_tcp_look(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return look_at(ctx, false);
+}
+
+/*
+ * Once the exchanges are not hooked any more. A socket that ends from here on was told, or is now: never
+ * both. Several passes, for a pass can miss what moves while its buffer is read.
+ */
+SEC("?iter/bpf_sk_storage_map")
+int sn_tcp_last(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return look_at(ctx, true);
 }
 
 /* ---- for tests ---- */

@@ -120,12 +120,14 @@ static __always_inline void single_failed(const struct sn_tcp_sock *st, const st
 }
 
 /* A socket is done with, or begins anew. */
-static __always_inline void single_ended(const struct sn_tcp_sock *st, __u64 now)
+static __always_inline void single_ended(struct sn_tcp_sock *st, __u64 now)
 {
 	struct sn_tcp_connection *e;
 
-	if (!sn_tell_ends || (!st->more.established && !st->exchanges && !st->open))
+	if (!sn_tell_ends || st->flags & TOLD ||
+	    (!st->more.established && !st->exchanges && !st->open))
 		return;
+	st->flags |= TOLD;
 	e = single_reserve(sizeof(*e));
 	if (!e)
 		return;

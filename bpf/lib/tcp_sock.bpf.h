@@ -35,8 +35,9 @@ const volatile bool sn_singles = false, sn_tell_exchanges = false, sn_tell_failu
 enum phase { IDLE, SENT, READ };
 
 /* Flags of a socket: a window that is used up, a send that Nagle's algorithm holds back, a series that
- * began while another process than its owner ran, as a reset may come, and a handshake that was seen. */
-enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4, NAMELESS = 8, BEGUN = 16 };
+ * began while another process than its owner ran, as a reset may come, a handshake that was seen, and what
+ * it came to has been told. */
+enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4, NAMELESS = 8, BEGUN = 16, TOLD = 32 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

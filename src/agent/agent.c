@@ -384,11 +384,14 @@ void agent_stop(struct agent *a)
 uint64_t agent_finish(struct agent *a)
 {
 	uint64_t unaccounted = 0;
+	struct err e = {};
 
+	/* The kernel's hooks first: nobody takes anything out of a ring while programs are let go of. */
+	for (size_t i = 0; i < a->n_runs; i++)
+		if (probe_run_detach(a->runs[i], &e) < 0)
+			log_error("%s", e.msg);
 	tracker_stop(a->tracker);
 	end_worker(a);
-	for (size_t i = 0; i < a->n_runs; i++)
-		probe_run_detach(a->runs[i]);
 	/* A program that is still at work on another CPU is over when this returns. */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	collect(a);

@@ -71,6 +71,9 @@ struct probe_table {
 	bool detail; /* made only when details are asked for */
 };
 
+/* When a probe looks: every five seconds; with the first n_end_hooks left; when all hooks are off. */
+enum probe_moment { PROBE_NOW, PROBE_ENDING, PROBE_OVER };
+
 struct probe {
 	const char *name;
 	const char *summary; /* half a line, for `sonde list` */
@@ -81,6 +84,7 @@ struct probe {
 	const struct kern_hook *hooks;
 	size_t n_hooks;
 	size_t n_detail_hooks; /* so many of the last are for details */
+	size_t n_end_hooks;    /* so many of the first stay until the last look is over */
 
 	/* What it wants of programs: attached to each that has it, as they come and go. */
 	const struct plan_want *want;
@@ -101,11 +105,11 @@ struct probe {
 	void (*single)(const struct probe_env *env, struct kern_object *o, const void *data,
 		       size_t size);
 	/*
-	 * Every five seconds, and once more when the hooks are off (@last): what has to be looked at
-	 * to be known. @state is the probe's own, NULL at first; forget() frees it.
+	 * What has to be looked at to be known. @state is the probe's own, NULL at first; forget()
+	 * frees it.
 	 */
-	int (*look)(struct kern_object *o, const struct probe_env *env, void **state, bool last,
-		    struct err *e);
+	int (*look)(struct kern_object *o, const struct probe_env *env, void **state,
+		    enum probe_moment when, struct err *e);
 	void (*forget)(void *state);
 	/* Every ten seconds: ages out what never ended; the number of such. */
 	uint64_t (*sweep)(struct kern_object *o, const struct probe_env *env, uint64_t now_ns);

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/membarrier.h>
 
 #include "base/clock.h"
 #include "base/cleanup.h"
@@ -58,7 +62,7 @@ struct probe_run {
 	struct kern_ring *ring; /* of single events; NULL: none are wanted */
 	struct probe_account account;
 	uint64_t swept_ns, looked_ns;
-	bool detached, looked_last;
+	bool detached;
 	void *looking; /* the state of probe->look() */
 	int stats_fd;
 	struct series *fate_series[ARRAY_SIZE(fates)];
@@ -297,11 +301,10 @@ void probe_run_drain(struct probe_run *r)
 /* A figure that cannot be looked at is missing, and said to be; the others are none the worse. */
 static int look(struct probe_run *r, uint64_t now_ns, struct err *e)
 {
-	if (!r->probe->look || r->looked_last || (!r->detached && now_ns - r->looked_ns < LOOK_NS))
+	if (!r->probe->look || r->detached || now_ns - r->looked_ns < LOOK_NS)
 		return 0;
 	r->looked_ns = now_ns;
-	r->looked_last = r->detached;
-	return r->probe->look(r->object, r->env, &r->looking, r->detached, e);
+	return r->probe->look(r->object, r->env, &r->looking, PROBE_NOW, e);
 }
 
 int probe_run_collect(struct probe_run *r, struct err *e)
@@ -357,10 +360,27 @@ const struct probe_account *probe_run_account(const struct probe_run *r)
 	return &r->account;
 }
 
-void probe_run_detach(struct probe_run *r)
+/* Hooks whose programs are still at work on another CPU are done with when this returns. */
+static void detach(struct probe_run *r, size_t from, size_t to)
 {
-	kern_hooks_detach(r->states, r->n_hooks);
+	kern_hooks_detach(r->states + from, to - from);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	probe_run_drain(r);
+}
+
+int probe_run_detach(struct probe_run *r, struct err *e)
+{
+	const struct probe *p = r->probe;
+	int err = 0;
+
+	detach(r, p->n_end_hooks, r->n_hooks);
+	if (p->look)
+		err = p->look(r->object, r->env, &r->looking, PROBE_ENDING, e);
+	detach(r, 0, p->n_end_hooks);
 	r->detached = true;
+	if (p->look && !err)
+		err = p->look(r->object, r->env, &r->looking, PROBE_OVER, e);
+	return err < 0 ? err_wrap(e, err, "probe %s", p->name) : 0;
 }
 
 void probe_run_close(struct probe_run *r)
@@ -368,7 +388,7 @@ void probe_run_close(struct probe_run *r)
 	if (!r)
 		return;
 	if (r->states)
-		probe_run_detach(r);
+		kern_hooks_detach(r->states, r->n_hooks);
 	close_tables(r);
 	if (r->looking)
 		r->probe->forget(r->looking);

@@ -68,7 +68,10 @@ int probe_run_collect(struct probe_run *r, struct err *e);
 
 const struct probe_account *probe_run_account(const struct probe_run *r);
 
-/* Removes the hooks; a last probe_run_collect() then gives exact figures. */
-void probe_run_detach(struct probe_run *r);
+/*
+ * Removes the hooks, and looks a last time at what has to be; a last probe_run_collect() then gives exact
+ * figures. An error is of that look alone.
+ */
+int probe_run_detach(struct probe_run *r, struct err *e);
 
 void probe_run_close(struct probe_run *r);

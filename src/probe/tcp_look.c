@@ -29,6 +29,7 @@ struct level {
 
 struct looking {
 	struct kern_iter *iter; /* NULL where state is in a hash */
+	struct kern_iter *last; /* of what was not told yet; NULL unless somebody wants that */
 	struct level *levels;
 	uint64_t overflows; /* at the last look */
 	bool counted;	    /* there was one */
@@ -39,17 +40,32 @@ struct look {
 	struct kern_object *object;
 	struct looking *looking;
 	bool last;
+	uint64_t exchanges; /* of those that are seen in this pass */
 };
 
-static int open_iter(struct looking *l, struct kern_object *o, struct err *e)
+static int open_iter(struct kern_object *o, const char *program, struct kern_iter **ret,
+		     struct err *e)
 {
 	struct kern_program *p;
 	int fd = kern_object_map(o, "sn_tcp_full"), r;
 
 	if (fd < 0)
 		return 0;
-	r = kern_program_load(o, "sn_tcp_look", &p, e);
-	return r ? r : kern_iter_open(p, fd, &l->iter, e);
+	r = kern_program_load(o, program, &p, e);
+	return r ? r : kern_iter_open(p, fd, ret, e);
+}
+
+static int open_looking(struct kern_object *o, const struct probe_env *env, struct looking **ret,
+			struct err *e)
+{
+	struct looking *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return err_set(e, -ENOMEM, "out of memory");
+	*ret = l;
+	r = open_iter(o, "sn_tcp_look", &l->iter, e);
+	return r || !env->connections ? r : open_iter(o, "sn_tcp_last", &l->last, e);
 }
 
 static void add_one(struct look *l, struct series *s)
@@ -107,6 +123,7 @@ static void take(const void *record, void *arg)
 	const char *service;
 	struct look *l = arg;
 
+	l->exchanges += c->sock.exchanges;
 	/* Listening sockets have no other end; those that only failed to connect never stood. */
 	if (!c->sock.ready || c->sock.unwanted || !tcp_state(c->state) ||
 	    (!c->sock.open && !c->sock.more.established))
@@ -140,6 +157,25 @@ static int walk(struct look *l, struct err *e)
 			     sizeof(struct sn_tcp_sock), take_hashed, l, e);
 }
 
+#define MAX_PASSES 20
+
+/*
+ * Each socket once, those included that a pass misses because others ended meanwhile. Those that begin
+ * now have no exchanges any more, or it would never end.
+ */
+static int walk_rest(struct look *l, struct err *e)
+{
+	int r = 0;
+
+	for (int pass = 0; !r && pass < MAX_PASSES; pass++) {
+		l->exchanges = 0;
+		r = kern_iter_read(l->looking->last, sizeof(struct sn_tcp_connection), take, l, e);
+		if (!l->exchanges)
+			break;
+	}
+	return r;
+}
+
 /* A series whose last socket is gone is told to have none, once and for good. */
 static void publish(struct looking *l)
 {
@@ -156,25 +192,29 @@ static void publish(struct looking *l)
 	}
 }
 
-int tcp_look(struct kern_object *o, const struct probe_env *env, void **state, bool last,
-	     struct err *e)
+/*
+ * What each socket came to is known when its exchanges are not counted any more. Those that are in socket
+ * storage are told while the ends of others still are; a hash keeps what ends until it is read.
+ */
+int tcp_look(struct kern_object *o, const struct probe_env *env, void **state,
+	     enum probe_moment when, struct err *e)
 {
-	struct look l = { .env = env, .object = o, .looking = *state, .last = last };
+	struct look l = { .env = env, .object = o, .looking = *state, .last = when != PROBE_NOW };
 	int r = 0;
 
 	if (!env->detail && !env->connections)
 		return 0;
 	if (!l.looking) {
-		l.looking = calloc(1, sizeof(*l.looking));
-		if (!l.looking)
-			return err_set(e, -ENOMEM, "out of memory");
+		r = open_looking(o, env, &l.looking, e);
 		*state = l.looking;
-		r = open_iter(l.looking, o, e);
 	}
 	if (env->detail)
 		count_overflows(&l);
-	if (!r && (env->detail || last))
-		r = walk(&l, e);
+	if (r < 0)
+		return r;
+	if (when == PROBE_NOW ? !env->detail : (when == PROBE_ENDING) != !!l.looking->last)
+		return 0;
+	r = when == PROBE_ENDING ? walk_rest(&l, e) : walk(&l, e);
 	publish(l.looking);
 	return r;
 }
@@ -189,5 +229,6 @@ void tcp_forget(void *state)
 		free(level);
 	}
 	kern_iter_close(l->iter);
+	kern_iter_close(l->last);
 	free(l);
 }

@@ -15,6 +15,6 @@ void tcp_add_connection(const struct probe_env *env, const char *service,
 			const struct sn_tcp_connection *c);
 
 /* probe.look and probe.forget of tcp: the sockets that are there. */
-int tcp_look(struct kern_object *o, const struct probe_env *env, void **state, bool last,
-	     struct err *e);
+int tcp_look(struct kern_object *o, const struct probe_env *env, void **state,
+	     enum probe_moment when, struct err *e);
 void tcp_forget(void *state);
