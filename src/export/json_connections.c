@@ -126,6 +126,8 @@ int json_put_connections(const struct report *r, struct strbuf *out)
 		return -ENOMEM;
 	exchanges_of(r->snapshot, &x);
 	connections_omitted(r->connections, &sockets, &exchanges);
+	/* Those too whose connection was lost on its way: sonde.events counts it. */
+	exchanges += hist_count(&x.all) - connections_sum(r->connections)->exchanges;
 	json_put(out, "total_events", count(hist_count(&x.all)));
 	json_put(out, "sampling_rate", json_real(1));
 	json_put(out, "event_type_breakdown",

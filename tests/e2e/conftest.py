@@ -23,6 +23,7 @@ SONDE = ROOT / "build/sonde"
 WORK = ROOT / "build/work"
 GO_VERSIONS = sorted(path.name.split("-")[1] for path in (ROOT / ".deps/test").glob("go-*"))
 
+MAX_CONNECTIONS = 10000  # that a report lists
 SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "docs/report.schema.json").read_text()))
 
 # Emptied, as sudo does: what a test wants of the environment it says.
@@ -135,6 +136,10 @@ class Report:
         assert sum(self.document["histogram"].values()) == total
         omitted, listed = self.document["connections_omitted"], self.connections()
         assert sum(c["events"] for c in listed) + omitted["events"] == total
+        if omitted["count"]:
+            assert sum(c["sockets"] for c in listed) == MAX_CONNECTIONS
+        else:
+            assert omitted["events"] == 0
         for side in ("client", "server"):
             of_side = sum(c["events"] for c in listed if c["role"] == side)
             assert 0 <= counts[f"{side}_exchange"] - of_side <= omitted["events"]
@@ -148,6 +153,10 @@ class Report:
         return [s for m in self.document["metrics"] if m["name"] == metric for s in m["series"]
                 if service in (None, s["service"])
                 and all(s["attributes"].get(k) == v for k, v in want.items())]
+
+    def connections_at(self, end, port):
+        """The entries whose source or destination has this port."""
+        return [c for c in self.connections() if c[end].endswith(f":{port}")]
 
     def one(self, metric, service=None, **attributes):
         found = self.series(metric, service, **attributes)

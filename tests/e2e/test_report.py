@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """`sonde report`: the document, the file it is written to, and what a person sees meanwhile."""
+import json
 import os
 import pathlib
+import pty
+import re
+import shutil
 import signal
+import socket
+import statistics
+import struct
 import subprocess
+import threading
 import time
 
-from conftest import ENV, SONDE, Report, running
+import pytest
+
+from conftest import ENV, ROOT, SONDE, WORK, Report, measuring, running, tcp_pair
+from nginx import nginx_server
 
 
 def report(*argv, **kwargs):
@@ -15,15 +26,291 @@ def report(*argv, **kwargs):
                           **kwargs)
 
 
+# ---- the document ----
+
+def two_sides(report, port):
+    """The entries of those who ask @port, and of those who answer there."""
+    return (report.connections_at("destination", port), report.connections_at("source", port))
+
+
+@pytest.mark.parametrize("family", [(), ("-6",)], ids=["ipv4", "ipv6"])
+def test_a_connection_within_the_clocks_of_its_programs(family):
+    """
+    Of a client each exchange is within its own measure of it, of a server each is around it; so are
+    minimum, maximum and mean, and deviations differ by no more than those of the differences.
+    """
+    with measuring("tcp") as finish:
+        own = tcp_pair("--exchanges", 40, "--delay-step", 500, "--samples", *family)
+        document = finish()
+    port, host = own["client"]["port"], "[::1]" if family else "127.0.0.1"
+    (client,), (server,) = two_sides(document, port)
+    assert client["destination"] == server["source"] == f"{host}:{port}"
+    assert client["source"] == server["destination"] and client["source"].startswith(host + ":")
+    assert document.document["connections"][f"{client['source']} -> {host}:{port}"] == client
+    assert (client["role"], server["role"]) == ("client", "server")
+    for one, figure, sent, received in ((client, own["client"]["exchange"], 4000, 40000),
+                                        (server, own["server"]["residence"], 40000, 4000)):
+        side = own[one["role"]]
+        assert one["service"] == "tcp_pair" and one["pid"] == side["pid"]
+        assert (one["events"], one["sent_bytes"], one["received_bytes"]) == (40, sent, received)
+        assert (one["open"], one["error"], one["retransmits"], one["sockets"]) == (False, None, 0, 1)
+        assert one["duration_us"] > figure["sum_ns"] / 1000
+        assert 0 < one["rtt_min_us"] and 0 < one["rtt_us"]
+        samples = [ns / 1000 for ns in figure["samples_ns"]]
+        for key, value in (("min", min(samples)), ("max", max(samples)),
+                           ("avg", statistics.mean(samples))):
+            ours = one[f"{key}_latency_us"]
+            assert ours <= value + 0.001 if one is client else ours >= value - 0.001, key
+        # Of differences from 0 to at most the longest of all: variance <= mean * maximum.
+        off = abs(one["avg_latency_us"] - statistics.mean(samples))
+        bound = (off * max(one["max_latency_us"], max(samples))) ** 0.5
+        assert abs(one["std_dev_us"] - statistics.pstdev(samples)) <= bound + 0.3
+        assert one["std_dev_us"] > 2000
+    for key in ("min", "max", "avg"):
+        assert server[f"{key}_latency_us"] <= client[f"{key}_latency_us"]
+    assert (client["closed_by"], server["closed_by"]) == ("local", "remote")
+
+
+def test_several_connections():
+    with measuring("tcp") as finish:
+        own = tcp_pair("--connections", 9, "--exchanges", 25, "--delay", 1100)
+        report = finish()
+    for entries in two_sides(report, own["client"]["port"]):
+        assert [c["events"] for c in entries] == [25] * 9
+        assert all(c["min_latency_us"] >= 1100 for c in entries)
+    histogram = report.document["histogram"]
+    assert sum(histogram[key] for key in histogram if key != "0-1ms") >= 2 * 9 * 25
+
+
+def test_sockets_that_are_open_at_the_end():
+    with measuring("tcp") as finish, \
+            running(WORK / "tcp_pair", "--server-only", "--connections", 3) as server:
+        port = int(server.wait_line(r"port (\d+)")[1])
+        with running(WORK / "tcp_pair", "--client-only", "127.0.0.1", port, "--connections", 3,
+                     "--exchanges", 10, "--hold", 60000) as client:
+            pids = client.pid, server.pid
+            settle(server.pid, 30)
+            report = finish()
+    for entries, pid in zip(two_sides(report, port), pids):
+        assert [c["events"] for c in entries] == [10] * 3
+        assert all(c["open"] and c["closed_by"] is None and c["pid"] == pid for c in entries)
+        assert all(0 < c["duration_us"] <= 1e6 * report.document["duration_seconds"] + 1e6
+                   for c in entries)
+
+
+def settle(pid, n):
+    """Until a server has nothing more to do: it waits again after its last answer."""
+    end = time.monotonic() + 30
+    calls = []
+    while time.monotonic() < end and (len(calls) < 5 or len(set(calls[-5:])) > 1):
+        calls.append(pathlib.Path(f"/proc/{pid}/io").read_text() + str(
+            pathlib.Path(f"/proc/{pid}/status").read_text().split("ctxt_switches:")[1].split()[0]))
+        time.sleep(0.1)
+    assert len(set(calls[-5:])) == 1, n
+
+
+@pytest.mark.parametrize("hold", [0, 60000], ids=["closed", "open"])
+def test_connections_that_are_older_than_sonde(tmp_path, hold):
+    go = tmp_path / "go"
+    with running(WORK / "tcp_pair", "--server-only", "--connections", 2) as server:
+        port = int(server.wait_line(r"port (\d+)")[1])
+        with running(WORK / "tcp_pair", "--client-only", "127.0.0.1", port, "--connections", 2,
+                     "--exchanges", 20, "--hold", hold, "--wait-for", go) as client:
+            time.sleep(0.3)
+            with measuring("tcp") as finish:
+                go.write_text("")
+                if hold:
+                    settle(server.pid, 40)
+                else:
+                    client.process.wait(30)
+                    server.process.wait(30)
+                report = finish()
+    for entries in two_sides(report, port):
+        assert [c["events"] for c in entries] == [20, 20]
+        assert all(c["duration_us"] is None and c["open"] == bool(hold) for c in entries)
+        assert all(c["source"].startswith("127.0.0.1:") for c in entries)
+
+
+def test_a_connection_that_is_reset_and_kept():
+    with measuring("tcp") as finish, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        server, _ = listener.accept()
+        client.sendall(b"ask")
+        server.recv(10)
+        server.sendall(b"answer")
+        client.recv(10)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.close()
+        with pytest.raises(ConnectionResetError):
+            client.recv(10)
+        report = finish()
+        client.close()
+    (asked,), (answered,) = two_sides(report, port)
+    assert (asked["events"], answered["events"]) == (1, 1)
+    assert (asked["error"], asked["open"], asked["closed_by"]) == ("reset", False, "remote")
+
+
+def test_connections_without_exchanges():
+    with measuring("tcp") as finish, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port)).close()
+        listener.accept()[0].close()
+        report = finish()
+    for (one,) in two_sides(report, port):
+        assert one["events"] == 0
+        assert one["min_latency_us"] is one["avg_latency_us"] is one["std_dev_us"] is None
+
+
+def answer(listener, n):
+    for _ in range(n):
+        peer, _ = listener.accept()
+        with peer:
+            if peer.recv(100):
+                peer.sendall(b"answer")
+
+
+def test_five_thousand_short_connections():
+    n = 5000
+    with measuring("tcp") as finish, socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        port = listener.getsockname()[1]
+        server = threading.Thread(target=answer, args=(listener, n), daemon=True)
+        server.start()
+        for _ in range(n):
+            with socket.create_connection(("127.0.0.1", port)) as one:
+                one.sendall(b"ask")
+                assert one.recv(100) == b"answer"
+        server.join()
+        report = finish()
+    omitted = report.document["connections_omitted"]["count"]
+    for side, entries in zip(("client", "server"), two_sides(report, port)):
+        assert report.count(f"tcp.{side}.exchange.duration", server__port=port) == n
+        sockets = sum(c["sockets"] for c in entries)
+        assert sockets <= n <= sockets + omitted
+        assert all(c["events"] == c["sockets"] for c in entries)
+
+
+@pytest.mark.parametrize("headers", [(), ("-H", "Connection: close")], ids=["kept", "short"])
+def test_the_end_amid_traffic(tmp_path, headers):
+    """Sums agree, whatever was under way and whatever ended while hooks were taken off."""
+    with nginx_server(tmp_path, log=False) as (port, _), measuring("tcp") as finish, \
+            running(shutil.which("wrk"), "-t1", "-c16", "-d30", *headers, f"http://127.0.0.1:{port}/"):
+        time.sleep(1)
+        report = finish()
+    asked, answered = two_sides(report, port)
+    assert report.count("tcp.server.exchange.duration", "nginx", server__port=port) > 100
+    assert all(c["service"] == "wrk" for c in asked)
+    assert all(c["role"] == "server" for c in answered)
+    if not headers:
+        # One more it makes and closes, to see whether somebody is there.
+        for entries in (asked, answered):
+            assert sum(c["open"] for c in entries) == 16 and len(entries) == 17
+
+
+def test_only_what_was_measured():
+    document = json.loads(report_http())
+    assert "total_events" not in document and "connections" not in document
+    Report(json.dumps(document))
+
+
+def report_http():
+    return subprocess.run([SONDE, "report", "http", "--duration", "100ms"], env=ENV, timeout=60,
+                          check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+
+
+def test_time():
+    """What the figures cover: at least what was asked for, and no more than there was."""
+    begin = time.monotonic()
+    done = report("--duration", "1500ms")
+    whole = time.monotonic() - begin
+    document = Report(done.stdout).document
+    assert 1.5 <= document["duration_seconds"] <= whole
+    assert document["time"] == document["timestamp"]
+
+
+def test_documents_of_the_unit_tests_are_by_the_schema():
+    goldens = sorted((ROOT / "tests/golden").glob("report*.json"))
+    assert len(goldens) >= 3
+    for golden in goldens:
+        text = golden.read_text(encoding="utf-8", errors="replace")
+        Report(text.replace("@VERSION@", "1.2.3"))
+
+
+# ---- what a person sees ----
+
+class Terminal:
+    """A command on a terminal of 100 columns."""
+
+    def __init__(self, *argv, env=None):
+        ours, theirs = pty.openpty()
+        self.process = subprocess.Popen([SONDE, "report", *map(str, argv)], env={**ENV, **(env or {})},
+                                        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.text = b""
+        self.ours = ours
+
+    def finish(self):
+        while True:
+            try:
+                data = os.read(self.ours, 65536)
+            except OSError:  # how a terminal ends
+                break
+            self.text += data
+        os.close(self.ours)
+        return self.process.wait(30), self.text.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_a_summary():
+    terminal = Terminal("tcp", "--duration", "2s")
+    time.sleep(1)
+    tcp_pair("--exchanges", 20)
+    status, text = terminal.finish()
+    assert status == 0 and "\x1b[" in text and '"metrics"' not in text
+    plain = re.sub(r"\x1b\[[0-9;]*[mK]|\r", "", text)
+    assert "s to go (Ctrl-C ends it now)" in plain
+    assert re.search(r"^tcp_pair +(client|server) +127\.0\.0\.1 +\d+ +\d+ ", plain, re.M)
+    for title in ("EXCHANGES", "TIME TO THE ANSWER", "TCP SERVICE", "SLOWEST SOCKETS"):
+        assert re.search(rf"^{title}", plain, re.M)
+
+
+def test_a_terminal_without_colours():
+    status, text = Terminal("tcp", "--duration", "100ms", env={"NO_COLOR": "1"}).finish()
+    assert status == 0 and not re.search(r"\x1b\[[0-9;]*m", text) and "sonde " in text
+
+
+def test_json_on_a_terminal():
+    status, text = Terminal("tcp", "--duration", "100ms", "--json").finish()
+    assert status == 0
+    Report(next(line[line.index("{"):] for line in text.splitlines() if "{" in line))
+
+
+def test_a_file_leaves_the_summary_to_standard_output(tmp_path):
+    out = tmp_path / "r.json"
+    done = report("--duration", "100ms", "--output", out)
+    assert done.stdout.startswith("sonde ") and "\x1b" not in done.stdout + done.stderr
+    Report(out.read_text())
+    assert report("--duration", "100ms", "--output", out, "--json").stdout == ""
+    Report(report("--duration", "100ms", "--output", "/dev/stdout").stdout)
+
+
+def test_progress():
+    with running(SONDE, "report", "tcp", "--duration", "12s") as sonde:
+        sonde.wait_line("measuring")
+        tcp_pair("--exchanges", 20)
+        sonde.wait_line(r"^sonde: 10s: [\d.]+( [kM])? exchanges, [\d.]+ [kM]?/s, "
+                        r"p50 [\d.]+ [um]?s, p99 [\d.]+ [um]?s$")
+        assert sonde.process.wait(30) == 0
+
+
 # ---- the file ----
 
 ON_A_SMALL_DISK = """
 set -eu
-mount -t tmpfs -o size=64k,mode=0755 small "$1"
+mount -t tmpfs -o size=8m,mode=0755 small "$1"
 cp "$2" "$1/r.json"
 chown 65534:65534 "$1/r.json"
 chmod 0640 "$1/r.json"
-[ "$3" = empty ] || head -c 1M /dev/zero 2>/dev/null >"$1/full" || :
+[ "$3" = empty ] || head -c 9M /dev/zero 2>/dev/null >"$1/full" || :
 status=0
 "$4" report tcp --duration 100ms --output "$1/r.json" || status=$?
 ls -A "$1" >"$5/names"
@@ -34,7 +321,7 @@ exit $status
 
 
 def on_a_small_disk(tmp_path, fill):
-    """Writes over an old document on a disk of 64 KiB; exit status and what is there then."""
+    """Writes over an old document on a disk of 8 MiB; exit status and what is there then."""
     disk, old = tmp_path / "disk", tmp_path / "old"
     disk.mkdir()
     old.write_text('{"old": true}')

@@ -100,7 +100,7 @@ static inline void traffic_add(struct traffic *t, struct connection c, unsigned 
 		int b = 0;
 
 		traffic_observe(t, server ? T_SERVER : T_CLIENT, c.service, attrs, 2, ns);
-		while (b < CONNECTION_BUCKETS - 1 && ns >= connection_bounds_ns[b])
+		while (b < CONNECTION_BUCKETS - 1 && ns > connection_bounds_ns[b])
 			b++;
 		c.bucket[b]++;
 		c.min_ns = !c.exchanges || ns < c.min_ns ? ns : c.min_ns;

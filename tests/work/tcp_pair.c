@@ -48,7 +48,7 @@ static struct {
 	long exchanges; /* on each connection */
 	int connections;
 	size_t request, response;
-	long delay_us, read_delay_us, client_read_delay_us, hold_ms;
+	long delay_us, delay_step_us, read_delay_us, client_read_delay_us, hold_ms;
 	const char *wait_for; /* a path */
 	bool samples, solo, sendfile, server_only, client_only;
 } opt = { .family = AF_INET, .exchanges = 1, .connections = 1, .request = 100, .response = 1000 };
@@ -233,7 +233,7 @@ static bool serve_one(int fd, uint64_t seen, struct side *s)
 	if (!recv_all(fd, opt.request, opt.read_delay_us, s))
 		return false;
 	got = now_ns();
-	sleep_us(opt.delay_us);
+	sleep_us(opt.delay_us + opt.delay_step_us * (long)s->exchange.count);
 	start = send_all(fd, opt.response, answer_fd, s, &last);
 	figure_add(&s->exchange, start - seen);
 	figure_add(&s->application, start - got);
@@ -406,6 +406,7 @@ static const char usage[] =
 	"  --request BYTES         100\n"
 	"  --response BYTES        1000\n"
 	"  --delay US              the server's work, between its recv() and its send()\n"
+	"  --delay-step US         so much more at each exchange, not in --solo\n"
 	"  --read-delay US         the server lets a request wait in the receive queue\n"
 	"  --client-read-delay US  so does the client with the response\n"
 	"  --wait-for FILE         after connecting, the first exchange waits until FILE exists\n"
@@ -415,7 +416,7 @@ static const char usage[] =
 	"                          waits to be woken and their clock sees an arrival\n"
 	"  --samples               every single value too\n";
 
-enum { PORT = 256, CONNECTIONS, EXCHANGES, REQUEST, RESPONSE, DELAY, READ_DELAY, CLIENT_READ_DELAY,
+enum { PORT = 256, CONNECTIONS, EXCHANGES, REQUEST, RESPONSE, DELAY, DELAY_STEP, READ_DELAY, CLIENT_READ_DELAY,
        WAIT_FOR, HOLD, SENDFILE, SOLO, SAMPLES, SERVER, CLIENT, HELP };
 
 static const struct option options[] = {
@@ -425,6 +426,7 @@ static const struct option options[] = {
 	{ "request",           required_argument, NULL, REQUEST },
 	{ "response",          required_argument, NULL, RESPONSE },
 	{ "delay",             required_argument, NULL, DELAY },
+	{ "delay-step",        required_argument, NULL, DELAY_STEP },
 	{ "read-delay",        required_argument, NULL, READ_DELAY },
 	{ "client-read-delay", required_argument, NULL, CLIENT_READ_DELAY },
 	{ "wait-for",          required_argument, NULL, WAIT_FOR },
@@ -460,6 +462,7 @@ static void take_option(int which)
 	case REQUEST:           opt.request = number(optarg, 1, MAX_MESSAGE); break;
 	case RESPONSE:          opt.response = number(optarg, 1, MAX_MESSAGE); break;
 	case DELAY:             opt.delay_us = number(optarg, 0, 60000000); break;
+	case DELAY_STEP:        opt.delay_step_us = number(optarg, 0, 1000000); break;
 	case READ_DELAY:        opt.read_delay_us = number(optarg, 0, 60000000); break;
 	case CLIENT_READ_DELAY: opt.client_read_delay_us = number(optarg, 0, 60000000); break;
 	case WAIT_FOR:          opt.wait_for = optarg; break;
