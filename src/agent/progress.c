@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ui/report_progress.h"
-#include "ui/table.h"
+#include "ui/text.h"
 
 #define EVERY_NS (10 * NSEC_PER_SEC)
 #define CLEAR	 "\r\x1b[K"
@@ -19,15 +19,15 @@ static void put_line(enum log_level level, const char *line, void *arg)
 	static const struct {
 		const char *prefix, *escape;
 	} looks[] = {
-		[LOG_ERROR] = { "error: ", STYLE_RED },
-		[LOG_WARN] = { "warning: ", STYLE_BOLD },
+		[LOG_ERROR] = { "error: ", RED },
+		[LOG_WARN] = { "warning: ", BOLD },
 		[LOG_INFO] = { "", "" },
-		[LOG_DEBUG] = { "debug: ", STYLE_DIM },
+		[LOG_DEBUG] = { "debug: ", DIM },
 	};
 	const struct progress *p = arg;
 
 	fprintf(stderr, CLEAR "%ssonde: %s%s%s\n", p->color ? looks[level].escape : "",
-		looks[level].prefix, line, p->color ? STYLE_PLAIN : "");
+		looks[level].prefix, line, p->color ? PLAIN : "");
 }
 
 void progress_begin(struct progress *p, bool color, uint64_t end_ns)
@@ -69,10 +69,10 @@ void progress_tick(struct progress *p, struct snapshot *now)
 	}
 	if (p->terminal && p->end_ns > time_ns)
 		fprintf(stderr, CLEAR "%ssonde: measuring, %llu s to go (Ctrl-C ends it now)%s",
-			p->color ? STYLE_DIM : "",
+			p->color ? DIM : "",
 			(unsigned long long)((p->end_ns - time_ns + NSEC_PER_SEC / 2) /
 					     NSEC_PER_SEC),
-			p->color ? STYLE_PLAIN : "");
+			p->color ? PLAIN : "");
 }
 
 void progress_end(struct progress *p)

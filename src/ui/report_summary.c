@@ -112,7 +112,7 @@ static void bars(const struct connection *sum, const struct terminal_style *styl
 	double total = (double)sum->exchanges;
 
 	strbuf_putc(out, '\n');
-	style_line(style, STYLE_BOLD, "TIME TO THE ANSWER", out);
+	style_line(style, BOLD, "TIME TO THE ANSWER", out);
 	for (int i = 0; i < CONNECTION_BUCKETS; i++) {
 		double share = total > 0 ? (double)sum->bucket[i] / total : 0;
 
@@ -215,7 +215,7 @@ static void failures(const struct snapshot *now, const struct terminal_style *st
 	};
 
 	strbuf_putc(out, '\n');
-	style_line(style, STYLE_BOLD, "FAILURES", out);
+	style_line(style, BOLD, "FAILURES", out);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		cleanup(strbuf_done) struct strbuf sums = {};
 		cleanup(strbuf_done) struct strbuf line = {};
@@ -223,7 +223,7 @@ static void failures(const struct snapshot *now, const struct terminal_style *st
 		by_attribute(now, kinds[i].metric, kinds[i].key, &sums);
 		strbuf_printf(&line, "%-19s  %s", kinds[i].title,
 			      sums.len ? strbuf_str(&sums) : "none");
-		style_line(style, sums.len ? STYLE_RED : "", strbuf_str(&line), out);
+		style_line(style, sums.len ? RED : "", strbuf_str(&line), out);
 	}
 }
 
@@ -243,7 +243,7 @@ static void header(const struct report_summary *r, const struct exchanges *x,
 			      unit_rate(r->seconds > 0 ? n / r->seconds : NAN, rate),
 			      (unsigned long long)connections_count(r->connections),
 			      connections_count(r->connections) == 1 ? "" : "s");
-	style_line(style, STYLE_BOLD, strbuf_str(&text), out);
+	style_line(style, BOLD, strbuf_str(&text), out);
 }
 
 /* Beyond what is kept, connections are in all sums and in no list. */
@@ -258,7 +258,7 @@ static void omitted(struct connections *c, const struct terminal_style *style, s
 	snprintf(text, sizeof(text),
 		 "%llu sockets with fewer exchanges (%llu in all) are not in the list",
 		 (unsigned long long)sockets, (unsigned long long)exchanges);
-	style_line(style, STYLE_DIM, text, out);
+	style_line(style, DIM, text, out);
 }
 
 static void tcp_part(const struct report_summary *r, const struct exchanges *x,
@@ -301,5 +301,5 @@ void report_summary_render(const struct report_summary *r, const struct terminal
 		return;
 	strbuf_putc(out, '\n');
 	style_line(&style, "", "Nothing was exchanged while this was measured.", out);
-	style_line(&style, STYLE_DIM, "'sonde doctor' says what works on this machine.", out);
+	style_line(&style, DIM, "'sonde doctor' says what works on this machine.", out);
 }

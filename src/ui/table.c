@@ -111,7 +111,7 @@ static void table_line(const struct table *t, const struct row *row, struct strb
 	unsigned share = 0;
 
 	if (!row)
-		begin_style(t->style, STYLE_BOLD, out);
+		begin_style(t->style, BOLD, out);
 	for (const struct column *c = t->columns; c->title; c++) {
 		unsigned width = c->width ? c->width : t->flexible[share];
 
@@ -126,7 +126,7 @@ static void table_line(const struct table *t, const struct row *row, struct strb
 	while (out->len && out->data[out->len - 1] == ' ')
 		out->data[--out->len] = '\0';
 	if (!row)
-		begin_style(t->style, STYLE_PLAIN, out);
+		begin_style(t->style, PLAIN, out);
 	strbuf_putc(out, '\n');
 }
 
@@ -135,7 +135,7 @@ void style_line(const struct terminal_style *style, const char *escape, const ch
 {
 	begin_style(style, escape, out);
 	text_add(out, text, style->width, style->utf8);
-	begin_style(style, STYLE_PLAIN, out);
+	begin_style(style, PLAIN, out);
 	strbuf_putc(out, '\n');
 }
 
@@ -154,5 +154,5 @@ void table_draw(const struct column *columns, const struct rows *rows, size_t li
 	if (shown == rows->n)
 		return;
 	snprintf(more, sizeof(more), "... and %zu more", rows->n - shown);
-	style_line(style, STYLE_DIM, more, out);
+	style_line(style, DIM, more, out);
 }

@@ -13,11 +13,6 @@ struct terminal_style {
 	const char *host_name;
 };
 
-#define STYLE_BOLD  "\x1b[1m"
-#define STYLE_DIM   "\x1b[2m"
-#define STYLE_RED   "\x1b[1;31m"
-#define STYLE_PLAIN "\x1b[0m"
-
 /* A line of words, cut to the width of the terminal; @escape where there are colours. */
 void style_line(const struct terminal_style *style, const char *escape, const char *text,
 		struct strbuf *out);

@@ -65,7 +65,7 @@ static void header(const struct snapshot *now, const struct snapshot *before,
 	if (before && n > 0 && (size_t)n + sizeof(rates) < sizeof(text) &&
 	    text_width(text, style->utf8) + strlen(rates) <= style->width)
 		snprintf(text + n, sizeof(text) - (size_t)n, "%s", rates);
-	style_line(style, STYLE_BOLD, text, out);
+	style_line(style, BOLD, text, out);
 }
 
 uint64_t terminal_lost(const struct snapshot *now, struct strbuf *parts)
@@ -104,7 +104,7 @@ bool terminal_losses(const struct snapshot *now, const struct terminal_style *st
 	strbuf_printf(&text, "LOST: %s event%s not in these figures (%s)",
 		      unit_count((double)lost, count), lost == 1 ? " is" : "s are",
 		      strbuf_str(&parts));
-	style_line(style, STYLE_RED, strbuf_str(&text), out);
+	style_line(style, RED, strbuf_str(&text), out);
 	return true;
 }
 
@@ -144,7 +144,7 @@ void terminal_render(const struct snapshot *now, const struct snapshot *before,
 	strbuf_putc(out, '\n');
 	style_line(&style, "",
 		   "No TCP exchange or Go HTTP request yet: they appear here as they happen.", out);
-	style_line(&style, STYLE_DIM,
+	style_line(&style, DIM,
 		   "'sonde doctor' says what works on this machine, 'sonde plan' what is watched.",
 		   out);
 }
