@@ -276,10 +276,11 @@ static __always_inline void on_done(struct sn_tcp_sock *st, const struct view *v
 				    const bool typed)
 {
 	pair_close(st, v, typed);
-	if (sock_unwanted(st))
-		return;
-	life_used(st);
-	single_ended(st, now);
+	if (!sock_unwanted(st))
+		life_used(st);
+	/* Also what a process that is not wanted used last, for the exchanges of one that was. */
+	if (!sock_unwanted(st) || st->exchanges)
+		single_ended(st, now);
 }
 
 /* Sockets can be connected again, and their memory be used again. */
@@ -595,7 +596,9 @@ static __always_inline int look_at(struct bpf_iter__bpf_sk_storage_map *ctx, con
 	struct sock *sk = ctx->sk;
 	struct view v;
 
-	if (!sk || !st || sock_unwanted(st) || !view_sock(&v, sk, true))
+	if (!sk || !st || !view_sock(&v, sk, true))
+		return 0;
+	if (sock_unwanted(st) && !(once && st->exchanges))
 		return 0;
 	if (once && st->flags & TOLD)
 		return 0;

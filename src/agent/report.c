@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "export/export.h"
 #include "model/exchanges.h"
+#include "probe/tcp_filter.h"
 #include "ui/report_summary.h"
 
 /* Single connections that are told of; docs/report.md. */
@@ -96,6 +97,7 @@ static int write_document(struct measurement *m, const struct snapshot *s, struc
 		.snapshot = s,
 		.duration_ns = m->to_ns - m->from_ns,
 		.wall_ns = clock_wall_ns(m->to_ns),
+		.sampling_rate = (double)m->config->sample / TCP_SHARE_ALL,
 		.connections = m->connections,
 	};
 	cleanup(strbuf_done) struct strbuf doc = {};

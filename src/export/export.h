@@ -88,6 +88,7 @@ struct report {
 	const struct snapshot *snapshot;
 	uint64_t duration_ns; /* what the figures cover */
 	uint64_t wall_ns;     /* its end, in nanoseconds since the Unix epoch */
+	double sampling_rate; /* the share of connections that was measured */
 	/* NULL: TCP was not measured, and the document does not speak of it but in its metrics. */
 	struct connections *connections;
 };

@@ -129,7 +129,7 @@ int json_put_connections(const struct report *r, struct strbuf *out)
 	/* Those too whose connection was lost on its way: sonde.events counts it. */
 	exchanges += hist_count(&x.all) - connections_sum(r->connections)->exchanges;
 	json_put(out, "total_events", count(hist_count(&x.all)));
-	json_put(out, "sampling_rate", json_real(1));
+	json_put(out, "sampling_rate", json_real(r->sampling_rate));
 	json_put(out, "event_type_breakdown",
 		 json_pack("{s:o, s:o}", "client_exchange", count(hist_count(&x.client)),
 			   "server_exchange", count(hist_count(&x.server))));

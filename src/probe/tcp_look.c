@@ -125,8 +125,8 @@ static void take(const void *record, void *arg)
 
 	l->exchanges += c->sock.exchanges;
 	/* Listening sockets have no other end; those that only failed to connect never stood. */
-	if (!c->sock.ready || c->sock.unwanted || !tcp_state(c->state) ||
-	    (!c->sock.open && !c->sock.more.established))
+	if (!c->sock.ready || (c->sock.unwanted && !(l->last && c->sock.exchanges)) ||
+	    !tcp_state(c->state) || (!c->sock.open && !c->sock.more.established))
 		return;
 	service = tcp_single_service(l->env, l->object, c->sock.key.tgid, NULL);
 	if (!service)

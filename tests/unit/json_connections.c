@@ -18,6 +18,7 @@ static void encode(const struct traffic *t, struct strbuf *out)
 	assert_int_equal(json_encode(&(struct report){ .snapshot = s,
 						       .duration_ns = 60 * NSEC_PER_SEC,
 						       .wall_ns = WALL_NS,
+						       .sampling_rate = 1,
 						       .connections = t->connections },
 				     out),
 			 0);
