@@ -607,6 +607,9 @@ static __always_inline int look_at(struct bpf_iter__bpf_sk_storage_map *ctx, con
 	c.snd_wnd = v.tp->snd_wnd;
 	c.stuck = v.write_seq != v.tp->snd_nxt;
 	c.sock = *st;
+	c.sock.more.rx_bytes += st->rx_pending;
+	if (!st->tx_closed)
+		c.sock.more.tx_bytes += (__u32)(v.write_seq - st->tx_seq);
 	/* After its end it holds what was the last to be known. */
 	if (v.state != TCP_CLOSE) {
 		c.sock.more.srtt_us = v.tp->srtt_us;

@@ -19,6 +19,7 @@
 #include "export/export.h"
 #include "model/exchanges.h"
 #include "probe/tcp_filter.h"
+#include "ui/findings.h"
 #include "ui/report_summary.h"
 
 /* Single connections that are told of; docs/report.md. */
@@ -31,8 +32,9 @@ struct measurement {
 	const struct config *config;
 	struct agent *agent;
 	struct connections *connections; /* NULL: TCP is not measured */
-	struct output output;		 /* closed if there is no document */
-	bool summary;			 /* on standard output */
+	struct findings findings;
+	struct output output; /* closed if there is no document */
+	bool summary;	      /* on standard output */
 	struct event *timer;
 	struct progress progress;
 	uint64_t end_ns;	 /* 0: until interrupted */
@@ -99,6 +101,7 @@ static int write_document(struct measurement *m, const struct snapshot *s, struc
 		.wall_ns = clock_wall_ns(m->to_ns),
 		.sampling_rate = (double)m->config->sample / TCP_SHARE_ALL,
 		.connections = m->connections,
+		.findings = m->connections ? &m->findings : NULL,
 	};
 	cleanup(strbuf_done) struct strbuf doc = {};
 
@@ -121,6 +124,7 @@ static int print_summary(struct measurement *m, const struct snapshot *s, struct
 		.snapshot = s,
 		.seconds = (double)(m->to_ns - m->from_ns) / NSEC_PER_SEC,
 		.connections = m->connections,
+		.findings = &m->findings,
 		.detail = m->config->tcp_detail,
 	};
 	cleanup(strbuf_done) struct strbuf text = {};
@@ -191,7 +195,9 @@ static int finish(struct measurement *m, uint64_t *ret_wrong, struct err *e)
 
 	if (!s)
 		return err_set(e, -ENOMEM, "cannot write the report: out of memory");
-	if (m->output.path)
+	if (m->connections && findings_tcp(s, &m->findings) < 0)
+		r = err_set(e, -ENOMEM, "cannot write the report: out of memory");
+	if (!r && m->output.path)
 		r = write_document(m, s, e);
 	if (!r && m->summary)
 		r = print_summary(m, s, e);
@@ -270,6 +276,7 @@ enum exit_status command_report(const struct config *c)
 		log_error("%s", e.msg);
 	agent_free(m.agent);
 	connections_free(m.connections);
+	findings_done(&m.findings);
 	output_close(&m.output);
 	if (r < 0)
 		return status_of(r);

@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "model/connections.h"
 #include "model/event.h"
+#include "model/finding.h"
 #include "model/registry.h"
 
 struct event_base;
@@ -91,6 +92,7 @@ struct report {
 	double sampling_rate; /* the share of connections that was measured */
 	/* NULL: TCP was not measured, and the document does not speak of it but in its metrics. */
 	struct connections *connections;
+	const struct findings *findings; /* NULL: nobody looked */
 };
 
 /* One document, in one line. -ENOMEM. */

@@ -19,5 +19,8 @@ json_t *json_number(double v);
  */
 void json_put(struct strbuf *out, const char *key, json_t *value);
 
+/* What the figures say in words. NULL without memory. */
+json_t *json_findings(const struct findings *all);
+
 /* Adds the members that are about TCP exchanges. -ENOMEM. */
 int json_put_connections(const struct report *r, struct strbuf *out);

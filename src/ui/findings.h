@@ -3,6 +3,7 @@
 
 #include "model/finding.h"
 #include "model/snapshot.h"
+#include "ui/table.h"
 
 /*
  * Adds to @all what the figures of TCP say where their evidence is clear; most of it needs details
@@ -18,3 +19,7 @@
  *   close_wait       connections that their owner forgets to close
  */
 int findings_tcp(const struct snapshot *s, struct findings *all);
+
+/* Adds a paragraph for each, broken into lines of the style's width; nothing if there is none. */
+void findings_render(const struct findings *all, const struct terminal_style *style,
+		     struct strbuf *out);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "model/connection_groups.h"
 #include "model/exchanges.h"
+#include "ui/findings.h"
 #include "ui/terminal.h"
 #include "ui/text.h"
 
@@ -295,6 +296,8 @@ void report_summary_render(const struct report_summary *r, const struct terminal
 	terminal_losses(r->snapshot, &style, out);
 	if (r->connections)
 		tcp_part(r, &x, &tcp, &style, out);
+	if (r->findings)
+		findings_render(r->findings, &style, out);
 	if (http.n)
 		table_draw(http_columns, &http, MAX_SERVICES, &style, out);
 	if (tcp.n || http.n)

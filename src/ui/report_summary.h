@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/connections.h"
+#include "model/finding.h"
 #include "ui/table.h"
 
 /* What a person reads of a report: a page at its end. Pure: figures in, text out. */
@@ -9,6 +10,7 @@ struct report_summary {
 	const struct snapshot *snapshot;
 	double seconds;			 /* that the figures cover */
 	struct connections *connections; /* NULL: TCP was not measured */
+	const struct findings *findings; /* NULL: nobody looked */
 	bool detail;			 /* failures, repetitions and resets were looked for */
 };
 

@@ -310,3 +310,27 @@ def test_answers_to_connections_that_are_sent_again():
     again = report.series(RETRANSMITS, server__port=7020, network__tcp__retransmit__type="syn_ack")
     assert sum(s["value"] for s in again) == counted > 0
     assert all(s["service"].startswith("python") for s in again)
+
+
+def test_what_the_figures_say():
+    with listener() as server, measuring("tcp", "--tcp.detail") as finish:
+        address = server.getsockname()
+        for _ in range(25):
+            with socket.create_connection(address) as client, server.accept()[0] as peer:
+                client.sendall(b"x")
+                assert peer.recv(1) == b"x"
+                time.sleep(0.002)
+                peer.sendall(b"y")
+                assert client.recv(1) == b"y"
+        server.close()
+        for _ in range(2):
+            with socket.socket() as client:
+                assert client.connect_ex(address)
+        report = finish()
+    said = {f["kind"]: f for f in report.document["findings"] if f.get("port") == address[1]}
+    assert set(said) == {"where_time_goes", "pool_churn", "connect_failed"}
+    parts = said["where_time_goes"]["evidence"]
+    assert parts["exchanges"] == 25 and parts["remote_share"] > 0.5
+    assert abs(sum(parts[f"{p}_share"] for p in ("network", "remote", "receive_queue")) - 1) < 1e-9
+    assert said["pool_churn"]["evidence"] == {"connections": 25, "connections_in_all": 25}
+    assert said["connect_failed"]["evidence"] == {"connections": 2, "connections_in_all": 27}

@@ -221,6 +221,28 @@ static void test_overflow(void **state)
 	      "net.core.somaxconn is too small.");
 }
 
+/* Paragraphs are broken at blanks, what has none where the line ends; each begins with a mark. */
+static void test_render(void **state)
+{
+	struct finding list[] = {
+		{ .text = "One word too many for a line of thirty." },
+		{ .text = "shop-with-a-name-that-has-no-blank-anywhere: slow" },
+	};
+	const struct findings all = { list, 2, 2 };
+	const struct terminal_style style = { .width = 30 };
+	cleanup(strbuf_done) struct strbuf out = {};
+
+	findings_render(&(struct findings){}, &style, &out);
+	assert_int_equal(out.len, 0);
+	findings_render(&all, &style, &out);
+	assert_string_equal(strbuf_str(&out), "\n"
+					      "WHAT THE FIGURES SAY\n"
+					      "- One word too many for a line\n"
+					      "  of thirty.\n"
+					      "- shop-with-a-name-that-has-no\n"
+					      "  -blank-anywhere: slow\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,7 +250,7 @@ int main(void)
 		cmocka_unit_test(test_nagle),		cmocka_unit_test(test_zero_window),
 		cmocka_unit_test(test_retransmission),	cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_churn),		cmocka_unit_test(test_forgotten),
-		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_overflow),	cmocka_unit_test(test_render),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
