@@ -2,6 +2,7 @@
 #include "ui/findings.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,27 +161,34 @@ static void tell_parts(struct finder *f, const struct snap_series *s)
 		{ "remote", "remote_share", "the other end" },
 		{ "receive_queue", "receive_queue_share", "waiting to be read" },
 	};
-	double seconds[ARRAY_SIZE(parts)], whole = 0, n = (double)hist_count(s->hist);
+	double seconds[ARRAY_SIZE(parts)], told = 0, whole = (double)s->hist->sum_ns / 1e9;
+	double n = (double)hist_count(s->hist), rest;
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		seconds[i] = stage_seconds(f, s, parts[i].stage);
-		whole += seconds[i];
+		told += seconds[i];
 	}
 	/* Without details there is the queue alone, which says nothing of the rest. */
 	if (whole <= 0 || seconds[0] + seconds[1] <= 0)
 		return;
+	rest = fmax(1 - told / whole, 0);
 	begin(f, "where_time_goes", s);
 	evidence(f, "exchanges", n);
-	evidence(f, "mean_seconds", (double)s->hist->sum_ns / 1e9 / n);
+	evidence(f, "mean_seconds", whole / n);
 	say_who(f);
 	strbuf_printf(&f->text, ": %.0f exchanges, ", n);
-	say_seconds(f, (double)s->hist->sum_ns / 1e9 / n);
+	say_seconds(f, whole / n);
 	strbuf_puts(&f->text, " on average, of which");
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		evidence(f, parts[i].key, seconds[i] / whole);
 		strbuf_printf(&f->text, "%s %s %.0f %%", i ? "," : "", parts[i].words,
 			      100 * seconds[i] / whole);
 	}
+	/* Exchanges of several sends: which of them was answered cannot be said. */
+	evidence(f, "not_told_share", rest);
+	if (rest >= 0.005)
+		strbuf_printf(&f->text, ", and %.0f %% that cannot be told apart (several sends)",
+			      100 * rest);
 	strbuf_puts(&f->text, ".");
 	end(f);
 }

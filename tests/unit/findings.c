@@ -111,6 +111,21 @@ static void test_where_time_goes(void **state)
 	      "the other end 75 %, waiting to be read 5 %.");
 }
 
+/* Parts are of the whole, also where some of it cannot be told apart. */
+static void test_parts_that_cannot_be_told(void **state)
+{
+	cleanup(registry_freep) struct registry *r = new_registry();
+
+	put(series(r, CLIENT, NULL, NULL), 20, 10000000);
+	put(series(r, STAGE, "tcp.stage", "network"), 10, 2000000);
+	put(series(r, STAGE, "tcp.stage", "remote"), 10, 7000000);
+	put(series(r, STAGE, "tcp.stage", "receive_queue"), 20, 1000000);
+	check(r, "where_time_goes",
+	      "shop with 10.0.0.7:5432: 20 exchanges, 10 ms on average, of which the network 10 %, "
+	      "the other end 35 %, waiting to be read 10 %, and 45 % that cannot be told apart "
+	      "(several sends).");
+}
+
 /* The queue alone does not say where the rest went. */
 static void test_parts_need_details(void **state)
 {
@@ -246,11 +261,17 @@ static void test_render(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_where_time_goes), cmocka_unit_test(test_parts_need_details),
-		cmocka_unit_test(test_nagle),		cmocka_unit_test(test_zero_window),
-		cmocka_unit_test(test_retransmission),	cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_churn),		cmocka_unit_test(test_forgotten),
-		cmocka_unit_test(test_overflow),	cmocka_unit_test(test_render),
+		cmocka_unit_test(test_where_time_goes),
+		cmocka_unit_test(test_parts_that_cannot_be_told),
+		cmocka_unit_test(test_parts_need_details),
+		cmocka_unit_test(test_nagle),
+		cmocka_unit_test(test_zero_window),
+		cmocka_unit_test(test_retransmission),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_render),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
