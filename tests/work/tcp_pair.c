@@ -28,14 +28,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "figure.h"
+
 #define MAX_CONNECTIONS 1024
 #define MAX_MESSAGE	(1 << 20)
-
-struct figure {
-	const char *name;
-	uint64_t count, sum, min, max;
-	uint64_t *samples; /* NULL unless asked for */
-};
 
 struct side {
 	struct figure exchange, receive_queue, application;
@@ -67,14 +63,6 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt,
 	exit(1);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static void sleep_us(long us)
 {
 	struct timespec t = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
@@ -85,40 +73,20 @@ static void sleep_us(long us)
 
 /* ---- figures ---- */
 
-static void figure_init(struct figure *f, const char *name)
+static void begin(struct figure *f, const char *name)
 {
-	*f = (struct figure){ .name = name, .min = UINT64_MAX };
-	if (opt.samples)
-		f->samples = calloc(opt.exchanges * opt.connections, sizeof(*f->samples));
-	if (opt.samples && !f->samples)
+	uint64_t room = opt.samples ? (uint64_t)opt.exchanges * opt.connections : 0;
+
+	if (figure_init(f, name, room) < 0)
 		die("no memory for %ld samples", opt.exchanges * opt.connections);
-}
-
-static void figure_add(struct figure *f, uint64_t ns)
-{
-	if (f->samples && f->count < (uint64_t)opt.exchanges * opt.connections)
-		f->samples[f->count] = ns;
-	f->count++;
-	f->sum += ns;
-	f->min = ns < f->min ? ns : f->min;
-	f->max = ns > f->max ? ns : f->max;
-}
-
-static void figure_print(const struct figure *f, FILE *out)
-{
-	fprintf(out, "\"%s\": {\"count\": %lu, \"sum_ns\": %lu, \"min_ns\": %lu, \"max_ns\": %lu",
-		f->name, f->count, f->sum, f->count ? f->min : 0, f->max);
-	for (uint64_t i = 0; f->samples && i < f->count; i++)
-		fprintf(out, "%s%lu", i ? ", " : ", \"samples_ns\": [", f->samples[i]);
-	fputs(f->samples && f->count ? "]}, " : "}, ", out);
 }
 
 static void side_init(struct side *s, const char *exchange)
 {
 	*s = (struct side){ 0 };
-	figure_init(&s->exchange, exchange);
-	figure_init(&s->receive_queue, "receive_queue");
-	figure_init(&s->application, "application");
+	begin(&s->exchange, exchange);
+	begin(&s->receive_queue, "receive_queue");
+	begin(&s->application, "application");
 }
 
 static void side_print(const struct side *s, FILE *out)
