@@ -4,6 +4,8 @@
  * their own clocks: what sonde says about them is compared with what they say. Prints one JSON
  * object; all times are nanoseconds of CLOCK_MONOTONIC.
  *
+ *   client.connect         start of connect() -> its return
+ *   client.opening         the same -> return of the first recv() on that connection
  *   client.exchange        start of the request's last send() -> return of the first recv()
  *   server.residence       the request seen by poll() -> start of the response's first send()
  *   server.application     return of the request's last recv() -> the same
@@ -11,10 +13,12 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,12 +38,12 @@
 #define MAX_MESSAGE	(1 << 20)
 
 struct side {
-	struct figure exchange, receive_queue, application;
+	struct figure exchange, receive_queue, application, connect, opening;
 	uint64_t sent_bytes, received_bytes;
 };
 
 static struct {
-	const char *host;
+	const char *host, *server_net, *client_net;
 	int family, port;
 	long exchanges; /* on each connection */
 	int connections;
@@ -87,6 +91,8 @@ static void side_init(struct side *s, const char *exchange)
 	begin(&s->exchange, exchange);
 	begin(&s->receive_queue, "receive_queue");
 	begin(&s->application, "application");
+	begin(&s->connect, "connect");
+	begin(&s->opening, "opening");
 }
 
 static void side_print(const struct side *s, FILE *out)
@@ -97,6 +103,10 @@ static void side_print(const struct side *s, FILE *out)
 	figure_print(&s->receive_queue, out);
 	if (s->application.count)
 		figure_print(&s->application, out);
+	if (s->connect.count) {
+		figure_print(&s->connect, out);
+		figure_print(&s->opening, out);
+	}
 	fprintf(out, "\"sent_bytes\": %lu, \"received_bytes\": %lu}", s->sent_bytes,
 		s->received_bytes);
 }
@@ -246,14 +256,16 @@ static void ask(struct side *s)
 {
 	struct sockaddr_storage addr;
 	socklen_t len = address(&addr);
+	uint64_t last = 0, first, began[MAX_CONNECTIONS];
 	int fds[MAX_CONNECTIONS];
-	uint64_t last = 0, first;
 
 	side_init(s, "exchange");
 	for (int i = 0; i < opt.connections; i++) {
 		fds[i] = socket(opt.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		began[i] = now_ns();
 		if (fds[i] < 0 || connect(fds[i], (struct sockaddr *)&addr, len) < 0)
 			die("connect to port %d: %s", opt.port, strerror(errno));
+		figure_add(&s->connect, now_ns() - began[i]);
 		no_delay(fds[i]);
 	}
 	while (opt.wait_for && access(opt.wait_for, F_OK) < 0)
@@ -265,6 +277,8 @@ static void ask(struct side *s)
 		if (!first)
 			die("the server closed after %ld exchanges", n);
 		figure_add(&s->exchange, first - last);
+		if (n < opt.connections)
+			figure_add(&s->opening, first - began[n]);
 	}
 	sleep_us(opt.hold_ms * 1000);
 	for (int i = 0; i < opt.connections; i++)
@@ -311,14 +325,29 @@ static void run_solo(void)
 	puts("}");
 }
 
+/* The network that this process is in from here on, by a file that names it; NULL: as before. */
+static void enter(const char *net)
+{
+	int fd;
+
+	if (!net)
+		return;
+	fd = open(net, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+		die("%s: %s", net, strerror(errno));
+	close(fd);
+}
+
 static void run_pair(void)
 {
-	int listener = open_listener(), pipe_fds[2], status = 0;
+	int listener, pipe_fds[2], status = 0;
 	struct side side;
 	pid_t server;
 	FILE *out;
 	int c;
 
+	enter(opt.server_net);
+	listener = open_listener();
 	if (pipe(pipe_fds) < 0)
 		die("pipe: %s", strerror(errno));
 	server = fork();
@@ -333,6 +362,7 @@ static void run_pair(void)
 	}
 	close(pipe_fds[1]);
 	close(listener);
+	enter(opt.client_net);
 	ask(&side);
 	printf("{\"client\": ");
 	side_print(&side, stdout);
@@ -364,10 +394,11 @@ static void run_half(void)
 
 /* clang-format off */
 static const char usage[] =
-	"tcp_pair [OPTION...]                         both ends, in two processes on loopback\n"
+	"tcp_pair [OPTION...]                         both ends, in two processes\n"
 	"tcp_pair --server-only [OPTION...]           says on stderr when and where it listens\n"
 	"tcp_pair --client-only HOST PORT [OPTION...] HOST is numeric\n"
 	"  -6                      IPv6 instead of IPv4\n"
+	"  --host HOST             where the server is, numeric; loopback\n"
 	"  --port PORT             0, the default: any that is free\n"
 	"  --connections K         1\n"
 	"  --exchanges N           1, on each connection\n"
@@ -382,12 +413,16 @@ static const char usage[] =
 	"  --sendfile              the server answers by sendfile(), not in --solo\n"
 	"  --solo                  both ends in one thread and one connection, so that none of them\n"
 	"                          waits to be woken and their clock sees an arrival\n"
+	"  --server-net FILE       the network of that end, in two processes; FILE as nsenter --net\n"
+	"  --client-net FILE       takes it\n"
 	"  --samples               every single value too\n";
 
-enum { PORT = 256, CONNECTIONS, EXCHANGES, REQUEST, RESPONSE, DELAY, DELAY_STEP, READ_DELAY, CLIENT_READ_DELAY,
-       WAIT_FOR, HOLD, SENDFILE, SOLO, SAMPLES, SERVER, CLIENT, HELP };
+enum { PORT = 256, HOST, SERVER_NET, CLIENT_NET, CONNECTIONS, EXCHANGES, REQUEST, RESPONSE,
+       DELAY, DELAY_STEP, READ_DELAY, CLIENT_READ_DELAY, WAIT_FOR, HOLD, SENDFILE, SOLO, SAMPLES,
+       SERVER, CLIENT, HELP };
 
 static const struct option options[] = {
+	{ "host",              required_argument, NULL, HOST },
 	{ "port",              required_argument, NULL, PORT },
 	{ "connections",       required_argument, NULL, CONNECTIONS },
 	{ "exchanges",         required_argument, NULL, EXCHANGES },
@@ -401,6 +436,8 @@ static const struct option options[] = {
 	{ "hold",              required_argument, NULL, HOLD },
 	{ "sendfile",          no_argument,       NULL, SENDFILE },
 	{ "solo",              no_argument,       NULL, SOLO },
+	{ "server-net",        required_argument, NULL, SERVER_NET },
+	{ "client-net",        required_argument, NULL, CLIENT_NET },
 	{ "samples",           no_argument,       NULL, SAMPLES },
 	{ "server-only",       no_argument,       NULL, SERVER },
 	{ "client-only",       no_argument,       NULL, CLIENT },
@@ -424,6 +461,7 @@ static void take_option(int which)
 {
 	switch (which) {
 	case '6':               opt.family = AF_INET6; break;
+	case HOST:              opt.host = optarg; break;
 	case PORT:              opt.port = number(optarg, 0, 65535); break;
 	case CONNECTIONS:       opt.connections = number(optarg, 1, MAX_CONNECTIONS); break;
 	case EXCHANGES:         opt.exchanges = number(optarg, 0, 100000000); break;
@@ -437,6 +475,8 @@ static void take_option(int which)
 	case HOLD:              opt.hold_ms = number(optarg, 0, 600000); break;
 	case SENDFILE:          opt.sendfile = true; break;
 	case SOLO:              opt.solo = true; break;
+	case SERVER_NET:        opt.server_net = optarg; break;
+	case CLIENT_NET:        opt.client_net = optarg; break;
 	case SAMPLES:           opt.samples = true; break;
 	case SERVER:            opt.server_only = true; break;
 	case CLIENT:            opt.client_only = true; break;
@@ -459,8 +499,9 @@ int main(int argc, char **argv)
 	if (opt.client_only) {
 		opt.host = argv[optind];
 		opt.port = number(argv[optind + 1], 1, 65535);
-		opt.family = strchr(opt.host, ':') ? AF_INET6 : AF_INET;
 	}
+	if (opt.host)
+		opt.family = strchr(opt.host, ':') ? AF_INET6 : AF_INET;
 	if (opt.client_only || opt.server_only)
 		run_half();
 	else if (opt.solo)
