@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the image that a virtual machine starts from, and boots it in qemu, by emulation alone."""
 import glob
+import lzma
 import os
 import shutil
 import subprocess
+
+from machines import MACHINES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OUT = os.path.join(ROOT, "build/kernels")
 GO = ("1.19", "1.27")
 TIMEOUT_S = 480
+MODULES = ("veth", "sch_netem")
 
 ARCH = {
     "x86_64": {
@@ -36,6 +40,23 @@ def pack(tree, image):
     return image
 
 
+def add_modules(arch, tree):
+    """What the networks of network.sh need, of each kernel whose machine has one: /modules/RELEASE."""
+    for kernel in {machine.kernel for machine in MACHINES
+                   if machine.arch == arch and machine.network}:
+        for path in glob.glob(os.path.join(ROOT, ".deps/test/linux-" + kernel,
+                                           "lib/modules/*/kernel/**/*.ko*"), recursive=True):
+            name, release = os.path.basename(path), path.split("/lib/modules/")[1].split("/")[0]
+            if name.split(".")[0] not in MODULES:
+                continue
+            folder = os.path.join(tree, "modules", release)
+            os.makedirs(folder, exist_ok=True)
+            opener = lzma.open if name.endswith(".xz") else open
+            with opener(path, "rb") as module, open(
+                    os.path.join(folder, name.removesuffix(".xz")), "wb") as out:
+                shutil.copyfileobj(module, out)
+
+
 def build_image(arch, sonde):
     """(path of the image, folder that it was made of)."""
     how = ARCH[arch]
@@ -59,7 +80,8 @@ def build_image(arch, sonde):
         shutil.copy(path, bins)
         subprocess.run([how["strip"], os.path.join(bins, os.path.basename(path))],
                        stderr=subprocess.DEVNULL)
-    for name in ("init", "test.sh"):
+    add_modules(arch, tree)
+    for name in ("init", "network.sh", "test.sh"):
         shutil.copy(os.path.join(HERE, name), tree)
     os.chmod(os.path.join(tree, "init"), 0o755)
     return pack(tree, os.path.join(OUT, f"image-{arch}.cpio")), tree
@@ -103,6 +125,8 @@ def boot(machine, image, tree):
     # One thread for both processors: with one each, qemu 7.2 sometimes goes on to run code that the
     # other processor has just replaced, and a kernel that patches itself (fentry, kprobes) crashes.
     append = f"{how['boot']} panic=-1 quiet {machine.boot} suites={','.join(machine.suites)}"
+    if machine.network:
+        append += f" network={','.join(machine.network)}"
     command = [*how["qemu"], "-accel", "tcg,thread=single", "-m", "512", "-smp", "2", "-kernel",
                kernel, "-initrd", image, "-append", append, "-no-reboot", "-nodefaults",
                "-display", "none", "-serial", "stdio"]

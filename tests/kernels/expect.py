@@ -3,6 +3,7 @@
 import json
 import re
 
+from expect_network import judge_network
 from expect_tcp import FIGURES, check_missed, judge_tcp, series
 
 TIER_NAMES = {"auto": "best hooks", "btf": "BTF tracepoints", "fentry": "fentry",
@@ -54,6 +55,9 @@ def judge_tier(tier, documents, go, results):
     results[f"tcp, {name}"] = judge_tcp(documents, have)
     results[f"account, {name}"] = say(check_account(report) or check_missed(report, have),
                                       "complete")
+    if "far" in documents:
+        for case, result in judge_network(documents, have).items():
+            results[f"{case}, {name}"] = result
     if have:
         results[f"tcp let go of sockets, {name}"] = judge_sockets(documents["sockets"])
     for hook in probe["tcp"]["hooks"]:

@@ -137,7 +137,7 @@ def check_counts(report, side, own, missing):
     return f"{side}: counted {count}, there were {want}, and the kernel left out {missing:.0f}"
 
 
-def check_case(report, side, own, name, have):
+def check_case(report, side, own, whole, have):
     lacks = [figure for figure in FIGURES if figure not in have]
     why = None
     missing = left_out(report)
@@ -150,8 +150,8 @@ def check_case(report, side, own, name, have):
         why = check_exchanges(report, side, own)
     if not lacks:
         why = why or check_queue(report, side, own)
-    why = why or check_bytes(report, side, own, lacks, name in WHOLE_LIVES)
-    return why or check_lives(report, side, own, name in WHOLE_LIVES, have)
+    why = why or check_bytes(report, side, own, lacks, whole)
+    return why or check_lives(report, side, own, whole, have)
 
 
 def judge_tcp(documents, have, names=CASES):
@@ -159,7 +159,8 @@ def judge_tcp(documents, have, names=CASES):
     report = json.loads(documents["report"])
     why = [f"{name}: {said}" for name in names
            for side in ("server", "client")
-           if (said := check_case(report, side, json.loads(documents[name]), name, have))]
+           if (said := check_case(report, side, json.loads(documents[name]),
+                                 name in WHOLE_LIVES, have))]
     if why:
         return "FAIL " + "; ".join(why[:3]) + (f"; {len(why) - 3} more" if why[3:] else "")
     lacks = [figure for figure in FIGURES if figure not in have]

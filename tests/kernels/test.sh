@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# Runs inside the virtual machine: the suites named in $suites, separated by commas. Speaks to
-# tests/kernels/run over the console:
+# Runs inside the virtual machine: the suites named in $suites, separated by commas; those that are tiers
+# and in $network too have a second part (network.sh). Speaks to tests/kernels/run over the console:
 #     CASE name ok | CASE name FAIL why
 #     DATA name, a document in base64, END
 # and in the lines of `inside`. What the documents must say is judged there.
+
+. /network.sh
 
 verdict() { # NAME STATUS WHY
 	if [ "$2" = 0 ]; then
@@ -90,6 +92,14 @@ run_tier() { # NAME OPTION...
 	# Established before sonde is there; port 7002 is 1B5A in hexadecimal, 01 is ESTABLISHED.
 	wait_for 1200 grep -q ':1B5A .* 01 ' /proc/net/tcp
 
+	beside=
+	case ,$network, in
+	*,$tier,*)
+		beside="far far_old far_dark far_syn far_loss ends before after"
+		network_before
+		;;
+	esac
+
 	start_report $d "$@"
 	verdict $tier.measures $? "$(tail -n 1 $d/stderr)"
 	touch $d/go
@@ -103,10 +113,11 @@ run_tier() { # NAME OPTION...
 	case $tier in
 	auto | file) serve_http $tier ;;
 	esac
+	[ -z "$beside" ] || network_traffic
 	wait_for 100 all_let_go
 	echo "$entries $sockets" >$d/sockets
 	finish_report $tier $d
-	for document in report tcp4 tcp6 sendfile many existing sockets stderr; do
+	for document in report tcp4 tcp6 sendfile many existing sockets stderr $beside; do
 		data $tier.$document $d/$document
 	done
 }
@@ -177,6 +188,10 @@ run_file() {
 	run_tier file --btf /btf/own
 }
 
+if [ "$network" ]; then
+	network_up
+	verdict network $? "it could not be made"
+fi
 GO=$(ls /bin/gohttp-*)
 GO_PORTS= GO_PIDS=
 for go in $GO; do

@@ -6,6 +6,10 @@
  * inside entries NAME             counts the entries of the hash map of that name; "none" without one
  * inside btf-shift FILE OUT STRUCT MEMBER
  *                                 moves that member, and all behind it, eight bytes on
+ * inside veth NEAR FAR            joins two networks, by files that name them: devices near and far
+ * inside netem DEVICE LOSS GAP    what it sends takes 10 ms; LOSS % of it is lost, and one of GAP goes
+ *                                 at once (0: none)
+ * inside ends NEAR FAR            connections that fail and are reset
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +27,9 @@ int main(int argc, char **argv)
 		{ "kill", inside_kill },
 		{ "entries", inside_entries },
 		{ "btf-shift", inside_shift },
+		{ "veth", inside_veth },
+		{ "netem", inside_netem },
+		{ "ends", inside_ends },
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -30,6 +37,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 2, argv + 2);
 	fprintf(stderr, "usage: inside programs | sites [SECONDS THREADS] | kill PID [TARGET...] |\n"
-			"       entries NAME | btf-shift FILE OUT STRUCT MEMBER\n");
+			"       entries NAME | btf-shift FILE OUT STRUCT MEMBER |\n"
+			"       veth NEAR FAR | netem DEVICE LOSS GAP | ends NEAR FAR\n");
 	return 2;
 }
