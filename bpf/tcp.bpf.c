@@ -553,14 +553,14 @@ int BPF_PROG(sn_tcp_rst_in, struct sock *sk)
 	return 0;
 }
 
-/* Most resets answer segments of no connection at all; those are not told of here. */
+/* Most resets answer segments of no connection at all, some of them by a listener: not told of here. */
 SEC("?tp_btf/tcp_send_reset")
 int BPF_PROG(sn_tcp_rst_out, struct sock *sk)
 {
 	struct sn_tcp_sock *st;
 	struct view v;
 
-	if (!sk || !view_sock(&v, sk, true))
+	if (!sk || !view_sock(&v, sk, true) || v.state == TCP_LISTEN)
 		return 0;
 	st = sock_state(sk, true, false);
 	if (st && !sock_unwanted(st))

@@ -155,6 +155,33 @@ def test_resets():
     assert errors(report.series(CONNECTION, server__port=port, tcp__role="client")) == {"reset": n}
 
 
+def stray(source, port):
+    """An acknowledgement of nothing, from @source to @port of loopback."""
+    head = struct.pack("!HHIIBBHHH", source, port, 1, 1, 5 << 4, 0x10, 1024, 0, 0)
+    pseudo = socket.inet_aton("127.0.0.1") * 2 + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(head))
+    words = sum(struct.unpack("!16H", pseudo + head))
+    words = (words & 0xffff) + (words >> 16)
+    return head[:16] + struct.pack("!H", 0xffff - (words & 0xffff) - (words >> 16)) + head[18:]
+
+
+def test_resets_of_no_connection():
+    """A listener answers them like a port that nobody has; neither is a connection's."""
+    with measuring("tcp", "--tcp.detail") as finish:
+        with listener() as server, socket.socket() as source, socket.socket(
+                socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+            port = server.getsockname()[1]
+            source.bind(("127.0.0.1", 0))
+            raw.settimeout(5)
+            raw.sendto(stray(source.getsockname()[1], port), ("127.0.0.1", 0))
+            while True:
+                answer = raw.recv(100)[20:]
+                if struct.unpack("!HH", answer[:4]) == (port, source.getsockname()[1]):
+                    break
+            assert answer[13] & 4, "no reset"
+        report = finish()
+    assert not report.series(RESETS, server__port=port)
+
+
 def test_a_crowd_leaves_room_for_names():
     """More processes than the kernel half remembers fail to connect; who comes behind has a name."""
     with listener() as closed:
