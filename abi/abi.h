@@ -213,7 +213,7 @@ struct sn_tcp_sock {
 	__u8 unwanted;	/* enum sn_tcp_unwanted */
 	__u8 closer;	/* enum sn_tcp_closer */
 	__u8 flags;	/* the kernel half's own */
-	__u8 pad;
+	__u8 state;	/* of the kernel, as it was last seen to change; 0: unknown */
 	struct sn_tcp_key key;
 	struct sn_tcp_more more;
 };

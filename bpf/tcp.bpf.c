@@ -356,6 +356,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 		return 0;
 	if (!begins)
 		life_state(st, oldstate, now);
+	st->state = newstate;
 	if (oldstate == TCP_ESTABLISHED)
 		st->closer = closer(newstate, err);
 	if (newstate == TCP_ESTABLISHED) {

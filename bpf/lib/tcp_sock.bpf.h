@@ -298,8 +298,10 @@ static __always_inline struct sn_tcp_sock *sock_find(const struct view *v, const
 		return st;
 	if (!st->ready)
 		sock_identify(st, v, SN_TCP_UNKNOWN, typed);
-	if (v->state != TCP_SYN_SENT)
+	if (v->state != TCP_SYN_SENT) {
 		sock_open(st, v, typed);
+		st->state = v->state;
+	}
 	return st;
 }
 

@@ -140,9 +140,10 @@ static void take(const void *record, void *arg)
 /* Where state is in a hash, what only the socket knows is missing. */
 static int take_hashed(const void *key, const void *value, void *arg)
 {
-	struct sn_tcp_connection c = { .type = SN_TCP_STILL_OPEN, .state = 1 };
+	struct sn_tcp_connection c = { .type = SN_TCP_STILL_OPEN };
 
 	memcpy(&c.sock, value, sizeof(c.sock));
+	c.state = c.sock.state;
 	c.time_ns = clock_boot_ns();
 	take(&c, arg);
 	return 0;

@@ -177,6 +177,22 @@ def kinds_of(found):
     return kinds
 
 
+def check_left(report, left, have):
+    """Connections that are there at the end, by their state."""
+    if lacking(have) or left_out(report):
+        return None
+    found = {(one["attributes"]["tcp.role"], one["attributes"]["network.connection.state"]): one["value"]
+             for one in series(report, "tcp.pool.connections", "inside",
+                               {"server.port": left["port"]})}
+    want = {(role, state): left[key] for role, state, key in (
+        ("client", "established", "established"), ("client", "close_wait", "ended"),
+        ("server", "established", "established"), ("server", "fin_wait_2", "ended"))}
+    # A state that they had when somebody looked before is told to have none now.
+    if {key: n for key, n in found.items() if n} != want:
+        return f"connections are said to be {found}, they are {want}"
+    return None
+
+
 def counts_of(text):
     """{name: how often} of /proc/net/{snmp,netstat} of several networks."""
     counts, names = {}, []
@@ -222,10 +238,13 @@ def judge_network(documents, have):
            if (said := check_exchanges(report, json.loads(documents[case[0]]), case, have))]
     ends = json.loads(documents["ends"])
 
+    left = json.loads(documents["left"])
+
     def say(why):
         return f"FAIL {why}" if why else "exact"
 
     return {"network, exchanges": say("; ".join(why)),
             "network, failures": say(check_failures(report, ends, have) or
                                      check_resets(report, ends, have)),
+            "network, states": say(check_left(report, left, have)),
             "network, retransmits": say(check_retransmits(report, documents, have))}

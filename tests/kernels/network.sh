@@ -124,7 +124,7 @@ lose_request() {
 
 network_traffic() {
 	# Most of it is waiting.
-	at near inside ends /run/near /run/far >$d/ends &
+	inside ends /run/near /run/far >$d/ends &
 	ends=$!
 	lose_answer &
 	answer=$!
@@ -144,4 +144,8 @@ network_traffic() {
 	wait_for 600 all_done
 	verdict $tier.all-done $? "a connection does not end"
 	count_all >$d/after
+	inside leave /run/near /run/far >$d/left &
+	left=$!
+	wait_for 300 [ -s $d/left ]
+	verdict $tier.left $? "inside leave failed"
 }

@@ -95,7 +95,7 @@ run_tier() { # NAME OPTION...
 	beside=
 	case ,$network, in
 	*,$tier,*)
-		beside="far far_old far_dark far_syn far_loss ends before after"
+		beside="far far_old far_dark far_syn far_loss ends before after left"
 		network_before
 		;;
 	esac
@@ -117,6 +117,7 @@ run_tier() { # NAME OPTION...
 	wait_for 100 all_let_go
 	echo "$entries $sockets" >$d/sockets
 	finish_report $tier $d
+	[ -z "$beside" ] || kill $left
 	for document in report tcp4 tcp6 sendfile many existing sockets stderr $beside; do
 		data $tier.$document $d/$document
 	done

@@ -4,6 +4,8 @@
  * port of its own. Prints what their owner saw of them:
  *     {"refused": {"port": P, "time": {"count": N, "sum_ns": ...}}, ...}
  * a time being that from before connect() until its failure was told of; of a reset, until that was.
+ * And connections that are left as they are: {"port": P, "established": N, "ended": N}, the latter by
+ * their far end.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -139,27 +141,45 @@ static void cancel(int port)
 	print("cancelled", port, &f, false);
 }
 
-static void reset(const char *near, const char *far, int port)
+/* Listens at the far end; who is there, is at the near one again. */
+static int open_listener(const char *near, const char *far, const struct sockaddr_in *at)
 {
-	struct sockaddr_in at = address("10.97.0.2", port);
-	struct figure f;
-	int client, peer, listener, err;
-	uint64_t began;
-	char byte;
+	int listener;
 
 	enter(far);
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(listener, EACH) < 0)
-		die("port %d: %s", port, strerror(errno));
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+	if (bind(listener, (const struct sockaddr *)at, sizeof(*at)) < 0 ||
+	    listen(listener, EACH) < 0)
+		die("port %d: %s", ntohs(at->sin_port), strerror(errno));
 	enter(near);
+	return listener;
+}
+
+/* One that stands and was used; its far end is in *@ret_peer. */
+static int open_connection(int listener, const struct sockaddr_in *at, int *ret_peer)
+{
+	int client = begin(at), peer = accept(listener, NULL, NULL);
+	char byte;
+
+	if (peer < 0 || fcntl(client, F_SETFL, 0) < 0 || write(client, "x", 1) != 1 ||
+	    read(peer, &byte, 1) != 1 || write(peer, "y", 1) != 1 || read(client, &byte, 1) != 1)
+		die("no exchange: %s", strerror(errno));
+	*ret_peer = peer;
+	return client;
+}
+
+static void reset(const char *near, const char *far, int port)
+{
+	struct sockaddr_in at = address("10.97.0.2", port);
+	int client, peer, err, listener = open_listener(near, far, &at);
+	uint64_t began;
+	struct figure f;
+
 	figure_init(&f, "time", 0);
 	for (int i = 0; i < EACH; i++) {
 		began = now_ns();
-		client = begin(&at);
-		peer = accept(listener, NULL, NULL);
-		if (peer < 0 || fcntl(client, F_SETFL, 0) < 0 || write(client, "x", 1) != 1 ||
-		    read(peer, &byte, 1) != 1)
-			die("no exchange: %s", strerror(errno));
+		client = open_connection(listener, &at, &peer);
 		setsockopt(peer, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 },
 			   sizeof(struct linger));
 		close(peer);
@@ -182,5 +202,38 @@ int inside_ends(int argc, char **argv)
 	fail();
 	cancel(PORT + 3);
 	reset(argv[0], argv[1], PORT + 4);
+	return 0;
+}
+
+static void wait_state(int fd, int state)
+{
+	struct tcp_info info = {};
+	socklen_t len = sizeof(info);
+
+	do {
+		usleep(10000);
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+			die("TCP_INFO: %s", strerror(errno));
+	} while (info.tcpi_state != state);
+}
+
+int inside_leave(int argc, char **argv)
+{
+	struct sockaddr_in at = address("10.97.0.2", PORT + 5);
+	int listener, client, peer;
+
+	if (argc != 2)
+		return 2;
+	listener = open_listener(argv[0], argv[1], &at);
+	for (int i = 0; i < EACH; i++) {
+		client = open_connection(listener, &at, &peer);
+		if (i == 0)
+			continue;
+		shutdown(peer, SHUT_WR);
+		wait_state(client, TCP_CLOSE_WAIT);
+		wait_state(peer, TCP_FIN_WAIT2);
+	}
+	printf("{\"port\": %d, \"established\": 1, \"ended\": %d}\n", PORT + 5, EACH - 1);
+	pause();
 	return 0;
 }

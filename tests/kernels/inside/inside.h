@@ -17,6 +17,7 @@ int inside_shift(int argc, char **argv);
 int inside_veth(int argc, char **argv);
 int inside_netem(int argc, char **argv);
 int inside_ends(int argc, char **argv);
+int inside_leave(int argc, char **argv);
 
 /*
  * The next BPF program or map of the kernel's, in the order of their ids and behind *@id (0 at first),

@@ -10,6 +10,7 @@
  * inside netem DEVICE LOSS GAP    what it sends takes 10 ms; LOSS % of it is lost, and one of GAP goes
  *                                 at once (0: none)
  * inside ends NEAR FAR            connections that fail and are reset
+ * inside leave NEAR FAR           some that stand, and some that wait to be closed, until it is killed
  */
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,7 @@ int main(int argc, char **argv)
 		{ "veth", inside_veth },
 		{ "netem", inside_netem },
 		{ "ends", inside_ends },
+		{ "leave", inside_leave },
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -38,6 +40,6 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 2, argv + 2);
 	fprintf(stderr, "usage: inside programs | sites [SECONDS THREADS] | kill PID [TARGET...] |\n"
 			"       entries NAME | btf-shift FILE OUT STRUCT MEMBER |\n"
-			"       veth NEAR FAR | netem DEVICE LOSS GAP | ends NEAR FAR\n");
+			"       veth NEAR FAR | netem DEVICE LOSS GAP | ends NEAR FAR | leave NEAR FAR\n");
 	return 2;
 }
