@@ -18,7 +18,9 @@
 struct kern_program {
 	struct bpf_object *instance;
 	struct bpf_program *program;
-	uint32_t walked; /* by the verifier, if it was asked to count */
+	uint32_t walked;	/* by the verifier, if it was asked to count */
+	struct kern_link *link; /* to its hook in the kernel, while it has one */
+	uint64_t missed;	/* by links of before */
 	struct kern_program *next;
 };
 
@@ -30,6 +32,7 @@ struct kern_object {
 };
 
 struct kern_link {
+	struct kern_program *program; /* of a hook in the kernel, else NULL */
 	size_t n;
 	struct bpf_link *links[];
 };
@@ -195,6 +198,30 @@ void kern_object_close(struct kern_object *o)
 	free(o);
 }
 
+/* Of the kernel's struct bpf_link_info what kprobes have in it from 6.7 on, which is newer than the
+ * headers of Debian 12. */
+struct kprobe_link_info {
+	uint32_t type, id, program, pad;
+	uint32_t event, pad2;
+	uint64_t name;
+	uint32_t name_len, offset;
+	uint64_t address, missed;
+};
+
+#define PERF_EVENT_KPROBE 3
+
+/* Hits of a kprobe at which its program was not even tried, because another kprobe was being handled. */
+static uint64_t link_misses(const struct kern_link *l)
+{
+	struct kprobe_link_info info = {};
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_link__fd(l->links[0]), &info, &len) < 0 ||
+	    info.type != BPF_LINK_TYPE_PERF_EVENT || info.event != PERF_EVENT_KPROBE)
+		return 0;
+	return info.missed;
+}
+
 uint64_t kern_object_misses(const struct kern_object *o)
 {
 	uint64_t sum = 0;
@@ -205,6 +232,7 @@ uint64_t kern_object_misses(const struct kern_object *o)
 
 		if (bpf_prog_get_info_by_fd(bpf_program__fd(p->program), &info, &len) == 0)
 			sum += info.recursion_misses;
+		sum += p->missed + (p->link ? link_misses(p->link) : 0);
 	}
 	return sum;
 }
@@ -357,6 +385,7 @@ static int link_grow(struct kern_link **l, size_t n)
 
 	if (!more)
 		return -ENOMEM;
+	more->program = NULL;
 	more->n = have;
 	*l = more;
 	return 0;
@@ -379,6 +408,8 @@ int kern_program_attach(struct kern_program *p, struct kern_link **ret, struct e
 			       bpf_program__name(p->program), strerror(-r));
 	}
 	l->links[l->n++] = link;
+	l->program = p;
+	p->link = l;
 	*ret = l;
 	return 0;
 }
@@ -454,6 +485,10 @@ void kern_link_free(struct kern_link *l)
 {
 	if (!l)
 		return;
+	if (l->program) {
+		l->program->missed += link_misses(l);
+		l->program->link = NULL;
+	}
 	for (size_t i = 0; i < l->n; i++)
 		bpf_link__destroy(l->links[i]);
 	free(l);

@@ -51,8 +51,8 @@ int kern_object_map(const struct kern_object *o, const char *name);
 
 /*
  * Runs of the object's programs that the kernel left out because one was running on that CPU
- * already: losses, counted by the kernel. Programs on tracepoints and functions have them; of
- * uprobes and kprobes by perf event, which older kernels leave out too, they keep no count.
+ * already: losses, counted by the kernel. Programs on tracepoints and functions have them, and kprobes
+ * from 6.7 on; of uprobes by perf event, which older kernels leave out too, they keep no count.
  */
 uint64_t kern_object_misses(const struct kern_object *o);
 
@@ -78,7 +78,8 @@ int kern_run_statistics(struct err *e);
 int kern_program_load(struct kern_object *o, const char *name, struct kern_program **ret,
 		      struct err *e);
 
-/* Attaches where the program's section says (tracepoint, function). The caller frees the link. */
+/* Attaches where the program's section says (tracepoint, function), to one place at a time. The caller
+ * frees the link, before the object is closed. */
 int kern_program_attach(struct kern_program *p, struct kern_link **ret, struct err *e);
 
 /* Where a uprobe goes, and what the program is told of it, which only uprobe_multi links do. */
