@@ -135,6 +135,11 @@ def lacking(have):
     return [figure for figure in FIGURES if figure not in have]
 
 
+def about(report, found, want):
+    """Whether no more is missing than runs of programs were left out, and nothing is there too often."""
+    return want - left_out(report) <= found <= want
+
+
 def check_failures(report, ends, have):
     """Every connection that came to nothing, by what it came to, and how long that took its owner."""
     if "state" not in have:
@@ -142,9 +147,13 @@ def check_failures(report, ends, have):
     for kind, least in LEAST_US.items():
         found = series(report, HANDSHAKE, "inside", {"server.port": ends[kind]["port"]})
         errors = {one["attributes"].get("error.type"): one["count"] for one in found}
-        if errors != {kind: ends[kind]["time"]["count"]}:
+        if set(errors) - {kind} or not about(report, errors.get(kind, 0),
+                                             ends[kind]["time"]["count"]):
             return f"{kind}: {errors}, there were {ends[kind]['time']['count']}"
-        why = check_between(kind, total(found), at_least(least), clocked(ends[kind]["time"]))
+        if not errors:
+            continue
+        why = check_between(kind, total(found), at_least(least), clocked(ends[kind]["time"]),
+                            ("min", "max") if left_out(report) else ("sum", "min", "max"))
         if why:
             return why
     return None
@@ -158,13 +167,13 @@ def check_resets(report, ends, have):
                     for s in series(report, RESETS, service,
                                     {"server.port": one["port"], "tcp.role": role,
                                      "network.io.direction": direction}))
-        if found != (want if hook in have else 0):
+        if not about(report, found, want) if hook in have else found:
             return f"{role}: {found} resets in {direction}, there were {want}"
     if "state" in have:
         ended = {(s["attributes"].get("tcp.close.initiator"), s["attributes"].get("error.type")):
                  s["count"] for s in series(report, "system.network.tcp.connection.duration", "inside",
                                             {"server.port": one["port"], "tcp.role": "client"})}
-        if ended != {("remote", "reset"): want}:
+        if ended != {("remote", "reset"): want} and not left_out(report):
             return f"connections that were reset ended as {ended}"
     return None
 
@@ -221,12 +230,12 @@ def check_retransmits(report, documents, have):
              "syn and syn_ack": (kinds.get("syn", 0) + kinds.get("syn_ack", 0),
                                  counted["TCPSynRetrans"])}
     for what, (found, want) in wants.items():
-        if found != want or not want:
+        if not want or found > want or found < want and not left_out(report):
             return f"{what}: {found} segments sent again, there were {want} ({kinds})"
     for case, kind in (("far_dark", "timeout"), ("far_syn", "syn_ack"), ("far_loss", "fast")):
         port = json.loads(documents[case])["client"]["port"]
         again = kinds_of(one for one in every if one["attributes"].get("server.port") == port)
-        if not again.get(kind):
+        if not again.get(kind) and not left_out(report):
             return f"{case}: no {kind} among {again}"
     return None
 
