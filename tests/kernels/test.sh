@@ -73,6 +73,12 @@ all_let_go() {
 	[ "$entries" = none ] || [ "$entries" -le "$sockets" ]
 }
 
+# No connection is left whose programs have closed it, and whose last segment is not acknowledged: lost
+# in a busy machine, it is sent again.
+all_closed() {
+	! grep -qE '^ *[0-9]+: .* 0[49B] [0-9A-F]+:' /proc/net/tcp /proc/net/tcp6
+}
+
 # pair CASE OPTION...: what it said is CASE in the folder of the tier.
 pair() {
 	name=$1
@@ -114,6 +120,7 @@ run_tier() { # NAME OPTION...
 	auto | file) serve_http $tier ;;
 	esac
 	[ -z "$beside" ] || network_traffic
+	wait_for 100 all_closed
 	wait_for 100 all_let_go
 	echo "$entries $sockets" >$d/sockets
 	finish_report $tier $d
