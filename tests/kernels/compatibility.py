@@ -116,6 +116,10 @@ def page():
         "With the best hooks that the kernel has, and held to one kind of hook at a time"
         " (`--tier`).\n",
         results_table("", base, kept, tiers + http),
+        "The same, and the details, through a network that takes 10 ms each way, loses and reorders:"
+        " the parts of exchanges make up the whole, failures and resets are as many as there were, and"
+        " segments are sent again as often as the kernel counts, of each kind:\n",
+        results_table("", base, kept, cases_with(base, kept, "network, ")),
         "Where the tcp probe has its state in a hash, whether that holds no socket that is gone, after"
         " 300 connections:\n",
         results_table("", base, kept, cases_with(base, kept, "tcp let go of sockets, ")),

@@ -15,14 +15,15 @@ class Machine:
     gates: bool = True  # False: what differs from the golden file is shown, and no failure
     types: bool = True  # False: its BTF is hidden
     # Tiers that measure a network that delays and loses too. It takes modules, which the newest kernel
-    # has in a package of their own.
+    # has in a package of their own. Kprobes are left out sooner there than on loopback, and not every
+    # kernel counts that (6.7): on those before, what is missing could not be told from what is wrong.
     network: tuple = ()
 
 
 MACHINES = (
-    Machine("5.10", "5.10", FULL, network=("auto", "kprobe")),
+    Machine("5.10", "5.10", FULL, network=("auto",)),
     Machine("6.1", "6.1", FULL, network=("auto",)),
-    Machine("6.12", "6.12", FULL, network=("auto",)),
+    Machine("6.12", "6.12", FULL, network=("auto", "kprobe")),
     Machine("6.1-rt", "6.1-rt", FULL + ("stress",)),
     Machine("newest", "newest", FULL, gates=False),
     Machine("6.1 preempt=full", "6.1", ("stress",), "preempt=full"),
