@@ -108,7 +108,7 @@ static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const bo
 		}
 		st->send_end = end;
 	}
-	now = bpf_ktime_get_boot_ns();
+	now = bpf_ktime_get_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	life_owned(st);
 	if (sn_detail && typed)
@@ -148,7 +148,7 @@ static __always_inline int on_arrival(struct sock *sk, const bool typed)
 	if (sn_detail && typed)
 		life_window(st, SHUT_BY_US,
 			    (__s32)(v.tp->rcv_wup + v.tp->rcv_wnd - v.rcv_nxt) <= 0);
-	now = bpf_ktime_get_boot_ns();
+	now = arrival_time(&v, typed);
 	st->arrived_last = now;
 	if (!st->arrived)
 		st->arrived = now;
@@ -236,7 +236,7 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	n = copied - st->rx_seq;
 	if (!n)
 		return 0;
-	now = bpf_ktime_get_boot_ns();
+	now = bpf_ktime_get_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
 	life_owned(st);
 	st->rx_seq = copied;
@@ -348,7 +348,7 @@ static __always_inline int on_state(struct sock *sk, int oldstate, int newstate,
 	st = sock_state(sk, typed, begins);
 	if (!st)
 		return 0;
-	now = bpf_ktime_get_boot_ns();
+	now = bpf_ktime_get_ns();
 	err = typed ? sk->sk_err : BPF_CORE_READ(sk, sk_err);
 	if (begins)
 		on_begin(st, &v, newstate, now, typed);
@@ -388,7 +388,7 @@ static __always_inline int on_destroy(struct sock *sk, const bool typed)
 	if (!sock_unwanted(st))
 		flush_rest(st, &v);
 	if (st->ready)
-		on_done(st, &v, bpf_ktime_get_boot_ns(), typed);
+		on_done(st, &v, bpf_ktime_get_ns(), typed);
 	/* It is the owner who closes what a reset has ended. */
 	if (st->flags & NAMELESS)
 		sn_remember_process(st->key.tgid);
@@ -617,7 +617,7 @@ static __always_inline int look_at(struct bpf_iter__bpf_sk_storage_map *ctx, con
 		c.sock.more.rtt_min_us = rtt_min(&v, true);
 		c.sock.more.retransmits = v.tp->total_retrans;
 	}
-	c.time_ns = bpf_ktime_get_boot_ns();
+	c.time_ns = bpf_ktime_get_ns();
 	/* What has no room now comes again. */
 	if (bpf_seq_write(ctx->meta->seq, &c, sizeof(c)) == 0 && once)
 		st->flags |= TOLD;

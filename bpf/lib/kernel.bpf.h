@@ -154,6 +154,7 @@ struct tcp_sock {
 	__u32 rcv_wup;
 	__u8 nonagle : 4;
 	struct minmax rtt_min;
+	__u64 tcp_clock_cache; /* of the segment that is being worked at, monotonic */
 };
 
 struct seq_file {

@@ -16,6 +16,18 @@ uint64_t clock_boot_ns(void)
 	return read_clock(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_monotonic_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_boot_of(uint64_t monotonic_ns)
+{
+	uint64_t boot = clock_boot_ns();
+
+	return boot - (clock_monotonic_ns() - monotonic_ns);
+}
+
 uint64_t clock_wall_ns(uint64_t boot_ns)
 {
 	uint64_t before = read_clock(CLOCK_BOOTTIME);

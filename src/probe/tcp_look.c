@@ -144,7 +144,7 @@ static int take_hashed(const void *key, const void *value, void *arg)
 
 	memcpy(&c.sock, value, sizeof(c.sock));
 	c.state = c.sock.state;
-	c.time_ns = clock_boot_ns();
+	c.time_ns = clock_monotonic_ns();
 	take(&c, arg);
 	return 0;
 }

@@ -103,7 +103,7 @@ static void tell_single(const struct probe_env *env, struct kern_object *o,
 	bool failed = s->type == SN_TCP_FAILED;
 	struct telling t = { .ev = {
 				     .name = failed ? "tcp.connect.failed" : "tcp.exchange",
-				     .time_ns = s->time_ns,
+				     .time_ns = clock_boot_of(s->time_ns),
 				     .duration_ns = s->duration_ns,
 			     } };
 
@@ -137,7 +137,7 @@ static void tell_end(const struct probe_env *env, const char *service,
 	static const char no_comm[SN_COMM_LEN];
 	struct telling t = { .ev = {
 				     .name = "tcp.connection",
-				     .time_ns = c->time_ns,
+				     .time_ns = clock_boot_of(c->time_ns),
 				     .duration_ns = s->more.duration,
 				     .service = service,
 			     } };
