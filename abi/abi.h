@@ -306,11 +306,14 @@ struct sn_types_sock {
 	__u32 seen; /* how often */
 	__u32 netns;
 	__u16 family, type, protocol;
-	__u8 shutdown;
+	__u8 flags;		     /* the lowest of skc_flags */
 	__u8 state_is_old;	     /* the state is what the tracepoint says that it was */
 	__u16 local_port, peer_port; /* host order */
-	__u32 rcv_nxt, copied_seq, write_seq, srtt_us;
-	__u8 peer4[4], peer6[16];
+	__u16 source_port;	     /* the local one, of inet_sock */
+	__u16 pad;
+	__u32 rcv_nxt, copied_seq, write_seq, srtt_us, rtt_min_us;
+	__u64 clock_ns; /* what TCP took for now, monotonic */
+	__u8 peer4[4], peer6[16], local4[4], local6[16];
 };
 
 /* ---- http.bpf.c ---- */

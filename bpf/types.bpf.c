@@ -68,15 +68,21 @@ int BPF_PROG(sn_types_state, struct sock *sk, int oldstate, int newstate)
 	seen->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	seen->type = BPF_CORE_READ(sk, sk_type);
 	seen->protocol = BPF_CORE_READ(sk, sk_protocol);
-	seen->shutdown = BPF_CORE_READ(sk, sk_shutdown);
+	seen->flags = BPF_CORE_READ(sk, __sk_common.skc_flags);
 	seen->state_is_old = BPF_CORE_READ(sk, __sk_common.skc_state) == oldstate;
 	seen->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	seen->peer_port = sn_types_port;
+	seen->source_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	seen->rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
 	seen->copied_seq = BPF_CORE_READ(tp, copied_seq);
 	seen->write_seq = BPF_CORE_READ(tp, write_seq);
 	seen->srtt_us = BPF_CORE_READ(tp, srtt_us);
+	seen->rtt_min_us = BPF_CORE_READ(tp, rtt_min.s[0].v);
+	if (bpf_core_field_exists(tp->tcp_clock_cache))
+		seen->clock_ns = BPF_CORE_READ(tp, tcp_clock_cache);
 	*(__be32 *)seen->peer4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 	BPF_CORE_READ_INTO((struct in6_addr *)seen->peer6, sk, __sk_common.skc_v6_daddr);
+	*(__be32 *)seen->local4 = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	BPF_CORE_READ_INTO((struct in6_addr *)seen->local6, sk, __sk_common.skc_v6_rcv_saddr);
 	return 0;
 }

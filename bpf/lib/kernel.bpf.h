@@ -110,7 +110,6 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
-	__u8 sk_shutdown;
 	__u16 sk_type;
 	__u16 sk_protocol;
 	int sk_err;

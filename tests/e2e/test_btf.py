@@ -85,8 +85,10 @@ def test_its_own(own):
 
 @pytest.mark.parametrize("name,member,by", [
     ("task_struct", "pid", 8), ("signal_struct", "live", 64), ("sock_common", "skc_family", 8),
-    ("sock", "sk_shutdown", 8), ("tcp_sock", "write_seq", 8), ("tcp_sock", "rcv_nxt", 8),
+    ("sock", "sk_type", 16), ("tcp_sock", "write_seq", 8), ("tcp_sock", "rcv_nxt", 8),
     ("tcp_sock", "copied_seq", 8), ("tcp_sock", "srtt_us", 8), ("net", "ns", 8),
+    ("tcp_sock", "tcp_clock_cache", 8), ("tcp_sock", "rtt_min", 4), ("inet_sock", "inet_sport", 4),
+    ("sock_common", "skc_v6_rcv_saddr", 4),
 ])
 def test_another_kernels(own, tmp_path, name, member, by):
     file = tmp_path / "other"
