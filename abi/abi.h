@@ -177,6 +177,7 @@ struct sn_tcp_more {
 	/* Of squares: those below 2^33 ns in units of 2^8 ns, squared, the others of 2^16 ns. */
 	__u64 sum_sq, sum_sq_long;
 	__u64 tx_bytes, rx_bytes;
+	__u64 told;		     /* it was handed out as what it came to, and is not again */
 	__u32 bucket[6];	     /* up to 1, 5, 10, 50, 100 ms, above */
 	__u32 retransmits;	     /* segments that are in a series already */
 	__u32 run_tx, run_rx;	     /* write_seq and copied_seq at which the run began */
@@ -247,11 +248,9 @@ struct sn_tcp_single {
 /* A connection that is over, or that is there when somebody looks. */
 struct sn_tcp_connection {
 	__u32 type;
-	__u32 snd_wnd; /* the other end's window, of those that are there */
-	__u64 time_ns;
 	__u8 state; /* of the kernel */
-	__u8 stuck; /* bytes wait to be sent */
-	__u8 pad[6];
+	__u8 pad[3];
+	__u64 time_ns; /* monotonic */
 	struct sn_tcp_sock sock;
 };
 
@@ -380,9 +379,9 @@ _Static_assert(sizeof(struct sn_tcp_stages) == 5 * sizeof(struct sn_hist) + 24,
 	       "abi: sn_tcp_stages");
 _Static_assert(sizeof(struct sn_tcp_brief) == __builtin_offsetof(struct sn_tcp_sock, more),
 	       "abi: sn_tcp_brief");
-_Static_assert(sizeof(struct sn_tcp_sock) == 104 + 192, "abi: sn_tcp_sock");
+_Static_assert(sizeof(struct sn_tcp_sock) == 104 + 200, "abi: sn_tcp_sock");
 _Static_assert(sizeof(struct sn_tcp_single) == 136, "abi: sn_tcp_single");
-_Static_assert(sizeof(struct sn_tcp_connection) == 24 + sizeof(struct sn_tcp_sock),
+_Static_assert(sizeof(struct sn_tcp_connection) == 16 + sizeof(struct sn_tcp_sock),
 	       "abi: sn_tcp_connection");
 _Static_assert(sizeof(struct sn_tcp_pair_key) == 40, "abi: sn_tcp_pair_key");
 _Static_assert(sizeof(struct sn_tcp_listen_key) == 8, "abi: sn_tcp_listen_key");

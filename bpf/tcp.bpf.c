@@ -56,7 +56,7 @@ static __always_inline void on_known(struct sn_tcp_sock *st, const struct view *
 
 /* A server's answer begins. */
 static __always_inline void on_answer(struct sn_tcp_sock *st, const struct view *v, __u64 exchange,
-				      __u64 wait, __u64 now, const bool typed)
+				      __u64 wait, const __u32 hook, __u64 now, const bool typed)
 {
 	struct known *k;
 
@@ -64,7 +64,7 @@ static __always_inline void on_answer(struct sn_tcp_sock *st, const struct view 
 		record(st, v->write_seq, exchange, wait, 0);
 		return;
 	}
-	k = known_new(KNOWN_SEND, exchange, wait);
+	k = known_new(hook, exchange, wait);
 	if (!k)
 		return;
 	stage_server(st, v, k, now, typed);
@@ -86,7 +86,8 @@ static __always_inline void first_send(struct sn_tcp_sock *st, const struct view
  * The owner hands bytes to the socket; write_seq does not count them yet. @msg is known to a hook that
  * is in the loop of the call, and passed several times by a large one.
  */
-static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const bool typed)
+static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const __u32 hook,
+				   const bool typed)
 {
 	struct sn_tcp_sock *st;
 	__u64 now, request;
@@ -96,7 +97,7 @@ static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const bo
 	if (!view_sock(&v, sk, typed))
 		return 0;
 	st = sock_used(&v, typed);
-	if (!st)
+	if (!st || !st->open)
 		return 0;
 	if (msg) {
 		/* What is left gets less by what write_seq gets more. */
@@ -116,7 +117,7 @@ static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const bo
 	stage_sends(st, &v, typed);
 	request = READ_ONCE(st->request);
 	if (st->key.role == SN_TCP_SERVER && st->phase == READ && request)
-		on_answer(st, &v, span(request, now), span(request, READ_ONCE(st->read)), now,
+		on_answer(st, &v, span(request, now), span(request, READ_ONCE(st->read)), hook, now,
 			  typed);
 	else if (!st->tx_closed && v.write_seq - st->tx_seq >= FLUSH_BYTES)
 		record_bytes(st, v.write_seq);
@@ -223,9 +224,10 @@ static __always_inline bool pushed(const struct sn_tcp_sock *st)
 static __always_inline int on_read(struct sock *sk, const bool typed)
 {
 	struct sn_tcp_sock *st;
-	__u32 copied, n;
 	struct view v;
+	__u32 copied;
 	__u64 now;
+	__s32 n;
 
 	if (!view_sock(&v, sk, typed))
 		return 0;
@@ -233,8 +235,9 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	if (!st)
 		return 0;
 	copied = bytes_copied(&v);
-	n = copied - st->rx_seq;
-	if (!n)
+	n = (__s32)(copied - st->rx_seq);
+	/* Another reader of the socket may have been here with what is newer. */
+	if (!st->open || n <= 0)
 		return 0;
 	now = bpf_ktime_get_ns();
 	st->key.tgid = bpf_get_current_pid_tgid() >> 32;
@@ -248,13 +251,16 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 		on_first_read(st, &v, now, typed);
 	} else if (st->key.role == SN_TCP_CLIENT && pushed(st)) {
 		record_push(st, v.write_seq);
-	} else if (st->rx_pending >= FLUSH_BYTES) {
+	} else if ((__s32)st->rx_pending >= FLUSH_BYTES) {
 		record_bytes(st, v.write_seq);
 	}
 	st->read_last = now;
 	if (sn_detail && typed)
 		st->flags &= ~SHUT_BY_US;
-	/* What stays unread came no later than the newest segment: pipelined requests wait on. */
+	/* What stays unread came no later than the newest segment: pipelined requests wait on. It may
+	 * have come since we looked, for this is not under the lock of the socket. */
+	if (typed)
+		v.rcv_nxt = v.tp->rcv_nxt;
 	st->arrived = bytes_waiting(&v) ? st->arrived_last : 0;
 	return 0;
 }
@@ -267,7 +273,8 @@ static __always_inline void flush_rest(struct sn_tcp_sock *st, const struct view
 		record(st, v->write_seq, SN_TCP_NO_TIME, span(st->request, st->read), 0);
 		st->request = 0;
 	}
-	if (st->key.tgid && (st->rx_pending || (!st->tx_closed && v->write_seq != st->tx_seq)))
+	if (st->key.tgid &&
+	    ((__s32)st->rx_pending > 0 || (!st->tx_closed && v->write_seq != st->tx_seq)))
 		record_bytes(st, v->write_seq);
 }
 
@@ -317,6 +324,8 @@ static __always_inline void on_closing(struct sn_tcp_sock *st, const struct view
 /* Which end was the first, by the first state after ESTABLISHED; who gives up is neither. */
 static __always_inline __u8 closer(int newstate, int err)
 {
+	if (newstate == TCP_FIN_WAIT1)
+		return SN_TCP_LOCAL;
 	if (newstate == TCP_CLOSE_WAIT || err == ECONNRESET || err == EPIPE)
 		return SN_TCP_REMOTE;
 	return err ? SN_TCP_NOBODY : SN_TCP_LOCAL;
@@ -428,7 +437,7 @@ int BPF_PROG(sn_tcp_destr_rt, struct sock *sk)
 SEC("?tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(sn_tcp_send_tp, struct sock *sk, struct msghdr *msg)
 {
-	return on_send(sk, msg, true);
+	return on_send(sk, msg, KNOWN_SEND, true);
 }
 
 SEC("?tp_btf/sk_data_ready")
@@ -448,14 +457,14 @@ int BPF_PROG(sn_tcp_read_tp, struct sock *sk, int ret)
 SEC("?fentry/tcp_sendmsg_locked")
 int BPF_PROG(sn_tcp_send_fe, struct sock *sk)
 {
-	return on_send(sk, NULL, true);
+	return on_send(sk, NULL, KNOWN_SEND, true);
 }
 
 /* sendfile and splice go around tcp_sendmsg_locked before 6.5. */
 SEC("?fentry/tcp_sendpage")
 int BPF_PROG(sn_tcp_page_fe, struct sock *sk)
 {
-	return on_send(sk, NULL, true);
+	return on_send(sk, NULL, KNOWN_SENDFILE, true);
 }
 
 SEC("?fentry/sock_def_readable")
@@ -475,13 +484,13 @@ int BPF_PROG(sn_tcp_read_fe, struct sock *sk)
 SEC("?kprobe/tcp_sendmsg_locked")
 int BPF_KPROBE(sn_tcp_send_kp, struct sock *sk)
 {
-	return on_send(sk, NULL, false);
+	return on_send(sk, NULL, KNOWN_SEND, false);
 }
 
 SEC("?kprobe/tcp_sendpage")
 int BPF_KPROBE(sn_tcp_page_kp, struct sock *sk)
 {
-	return on_send(sk, NULL, false);
+	return on_send(sk, NULL, KNOWN_SENDFILE, false);
 }
 
 SEC("?kprobe/sock_def_readable")
@@ -601,16 +610,13 @@ static __always_inline int look_at(struct bpf_iter__bpf_sk_storage_map *ctx, con
 		return 0;
 	if (sock_unwanted(st) && !(once && st->exchanges))
 		return 0;
-	if (once && st->flags & TOLD)
-		return 0;
 	c.type = SN_TCP_STILL_OPEN;
 	c.state = v.state;
-	c.snd_wnd = v.tp->snd_wnd;
-	c.stuck = v.write_seq != v.tp->snd_nxt;
 	c.sock = *st;
-	c.sock.more.rx_bytes += st->rx_pending;
+	/* Signed, for two threads can have moved the same bytes, and those to come make up for it. */
+	c.sock.more.rx_bytes += (__s32)st->rx_pending;
 	if (!st->tx_closed)
-		c.sock.more.tx_bytes += (__u32)(v.write_seq - st->tx_seq);
+		c.sock.more.tx_bytes += (__s32)(v.write_seq - st->tx_seq);
 	/* After its end it holds what was the last to be known. */
 	if (v.state != TCP_CLOSE) {
 		c.sock.more.srtt_us = v.tp->srtt_us;
@@ -618,9 +624,11 @@ static __always_inline int look_at(struct bpf_iter__bpf_sk_storage_map *ctx, con
 		c.sock.more.retransmits = v.tp->total_retrans;
 	}
 	c.time_ns = bpf_ktime_get_ns();
+	if (once && !tell_first(st))
+		return 0;
 	/* What has no room now comes again. */
-	if (bpf_seq_write(ctx->meta->seq, &c, sizeof(c)) == 0 && once)
-		st->flags |= TOLD;
+	if (bpf_seq_write(ctx->meta->seq, &c, sizeof(c)) && once)
+		st->more.told = 0;
 	return 0;
 }
 

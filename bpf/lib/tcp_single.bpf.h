@@ -9,6 +9,9 @@ const volatile __u64 sn_slower_than_ns = 0;
 
 #define SINGLES_BYTES (1024 * 1024)
 
+/* Set before loading: so many bytes wait when user space is woken, half of what the ring holds. */
+const volatile __u64 sn_wakeup_bytes = SINGLES_BYTES / 2;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, SINGLES_BYTES);
@@ -17,7 +20,7 @@ struct {
 /* User space looks fifty times a second; it is woken only when that will not do. */
 static __always_inline __u64 wakeup(void)
 {
-	return bpf_ringbuf_query(&sn_tcp_singles, BPF_RB_AVAIL_DATA) > SINGLES_BYTES / 2
+	return bpf_ringbuf_query(&sn_tcp_singles, BPF_RB_AVAIL_DATA) > sn_wakeup_bytes
 		       ? BPF_RB_FORCE_WAKEUP
 		       : BPF_RB_NO_WAKEUP;
 }
@@ -79,8 +82,9 @@ static __always_inline void single_exchange(const struct sn_tcp_sock *st, const 
 	e->remote_ns = k->remote;
 	e->application_ns = k->application;
 	e->sends = st->sends;
-	e->request_bytes = st->key.role == SN_TCP_CLIENT ? v->write_seq - st->more.run_tx
-							 : st->rx_seq - st->more.run_rx;
+	e->request_bytes = st->key.role == SN_TCP_CLIENT
+				   ? v->write_seq - st->tx_closed - st->more.run_tx
+				   : st->rx_seq - st->more.run_rx;
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	single_submit(e);
 }
@@ -119,23 +123,26 @@ static __always_inline void single_failed(const struct sn_tcp_sock *st, const st
 	single_submit(e);
 }
 
+/* Whether what a socket came to is told for the first time: by its end, or by the last look. */
+static __always_inline bool tell_first(struct sn_tcp_sock *st)
+{
+	return __sync_val_compare_and_swap(&st->more.told, 0, 1) == 0;
+}
+
 /* A socket is done with, or begins anew. */
 static __always_inline void single_ended(struct sn_tcp_sock *st, __u64 now)
 {
 	struct sn_tcp_connection *e;
 
-	if (!sn_tell_ends || st->flags & TOLD ||
-	    (!st->more.established && !st->exchanges && !st->open))
+	if (!sn_tell_ends || (!st->more.established && !st->exchanges && !st->open) ||
+	    !tell_first(st))
 		return;
-	st->flags |= TOLD;
 	e = single_reserve(sizeof(*e));
 	if (!e)
 		return;
 	e->type = SN_TCP_ENDED;
-	e->snd_wnd = 0;
 	e->time_ns = now;
 	e->state = TCP_CLOSE;
-	e->stuck = 0;
 	__builtin_memset(e->pad, 0, sizeof(e->pad));
 	e->sock = *st;
 	single_submit(e);

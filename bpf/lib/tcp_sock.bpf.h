@@ -35,9 +35,8 @@ const volatile bool sn_singles = false, sn_tell_exchanges = false, sn_tell_failu
 enum phase { IDLE, SENT, READ };
 
 /* Flags of a socket: a window that is used up, a send that Nagle's algorithm holds back, a series that
- * began while another process than its owner ran, as a reset may come, a handshake that was seen, and what
- * it came to has been told. */
-enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4, NAMELESS = 8, BEGUN = 16, TOLD = 32 };
+ * began while another process than its owner ran, as a reset may come, and a handshake that was seen. */
+enum { SHUT_BY_US = 1, SHUT_BY_PEER = 2, NAGLE_HELD = 4, NAMELESS = 8, BEGUN = 16 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -311,7 +310,8 @@ static __always_inline struct sn_tcp_sock *sock_find(const struct view *v, const
 		return st;
 	if (!st->ready)
 		sock_identify(st, v, SN_TCP_UNKNOWN, typed);
-	if (v->state != TCP_SYN_SENT) {
+	/* What is called in the other two is in vain: there is no connection. */
+	if (v->state != TCP_SYN_SENT && v->state != TCP_CLOSE && v->state != TCP_LISTEN) {
 		sock_open(st, v, typed);
 		st->state = v->state;
 	}
@@ -323,6 +323,8 @@ static __always_inline bool sock_unwanted(const struct sn_tcp_sock *st)
 {
 	return (sn_filter.any || sn_by_process) && st->unwanted;
 }
+
+static __always_inline void record_bytes(struct sn_tcp_sock *st, __u32 write_seq);
 
 /*
  * Whether the call that we are in is one of a process that is not measured. It is passed over, and
@@ -338,6 +340,9 @@ static __always_inline bool sock_passed_over(struct sn_tcp_sock *st, const struc
 	if (!sn_by_process)
 		return false;
 	if (bpf_map_lookup_elem(&sn_ignored, &tgid)) {
+		/* What its user before had moved is that one's. */
+		if (!st->unwanted && st->open && st->key.tgid)
+			record_bytes(st, v->write_seq);
 		st->unwanted = SN_TCP_PASSED_OVER;
 		st->key.tgid = tgid;
 		st->rx_seq = bytes_copied(v);
@@ -347,7 +352,7 @@ static __always_inline bool sock_passed_over(struct sn_tcp_sock *st, const struc
 		st->unwanted = SN_TCP_WANTED;
 		st->phase = IDLE;
 		st->flags = 0;
-		st->arrived = st->request = st->read_last = 0;
+		st->arrived = st->arrived_last = st->request = st->read_last = 0;
 		st->rx_pending = 0;
 		st->tx_seq = v->write_seq;
 		if (WANTS_MORE) {
@@ -401,7 +406,7 @@ static __always_inline void flush_bytes(struct sn_tcp_sock *st, struct sn_tcp_va
 					__u32 write_seq)
 {
 	__s32 tx = st->tx_closed ? 0 : (__s32)(write_seq - st->tx_seq);
-	__u32 rx = st->rx_pending;
+	__s32 rx = st->rx_pending;
 
 	if (tx > 0) {
 		__sync_fetch_and_add(&st->tx_seq, tx);
@@ -409,7 +414,7 @@ static __always_inline void flush_bytes(struct sn_tcp_sock *st, struct sn_tcp_va
 		if (sn_singles)
 			__sync_fetch_and_add(&st->more.tx_bytes, (__u64)tx);
 	}
-	if (rx) {
+	if (rx > 0) {
 		__sync_fetch_and_add(&st->rx_pending, -rx);
 		__sync_fetch_and_add(&value->rx_bytes, (__u64)rx);
 		if (sn_singles)
@@ -447,7 +452,7 @@ struct known {
 };
 
 /* One for each hook that has exchanges: a program never interrupts itself on its CPU. */
-enum { KNOWN_READ, KNOWN_SEND, KNOWN_MAX };
+enum { KNOWN_READ, KNOWN_SEND, KNOWN_SENDFILE, KNOWN_MAX };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -510,7 +515,7 @@ static __always_inline void record(struct sn_tcp_sock *st, __u32 write_seq, __u6
 			sn_hist_record(&value->receive_queue, wait);
 	}
 	if (exchange != SN_TCP_NO_TIME) {
-		st->exchanges++;
+		__sync_fetch_and_add(&st->exchanges, 1);
 		if (sn_singles)
 			account(st, exchange);
 	}

@@ -102,7 +102,8 @@ struct probe {
 	bool (*accept)(const struct kern_hook_state *states, int attempt);
 	/* The map that single events come through, and what takes one of them. */
 	const char *ring;
-	void (*single)(const struct probe_env *env, struct kern_object *o, const void *data,
+	/* False: it is of a process that is not wanted, and was not told. */
+	bool (*single)(const struct probe_env *env, struct kern_object *o, const void *data,
 		       size_t size);
 	/*
 	 * What has to be looked at to be known. @state is the probe's own, NULL at first; forget()

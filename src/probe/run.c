@@ -95,8 +95,10 @@ static void take_single(const void *data, size_t size, void *arg)
 {
 	struct probe_run *r = arg;
 
-	r->account.shipped++;
-	r->probe->single(r->env, r->object, data, size);
+	if (r->probe->single(r->env, r->object, data, size))
+		r->account.shipped++;
+	else
+		r->account.found.unwanted++;
 }
 
 static int open_ring(struct probe_run *r, struct err *e)

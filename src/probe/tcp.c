@@ -55,7 +55,8 @@ static bool any_untyped(const struct kern_hook_state *states)
 }
 
 /* Of a report: ends of connections for half a second at 50,000 a second, if we are kept from running. */
-#define ENDS_BYTES (8 * 1024 * 1024)
+#define SINGLES_BYTES (1024 * 1024)
+#define ENDS_BYTES    (8 * 1024 * 1024)
 
 /* Programs name all maps, used or not. */
 static void size_maps(struct kern_object *o, const struct probe_env *env)
@@ -75,6 +76,7 @@ static void size_maps(struct kern_object *o, const struct probe_env *env)
 
 static int set_wishes(struct kern_object *o, const struct probe_env *env, struct err *e)
 {
+	const uint64_t wakeup = (env->connections ? ENDS_BYTES : SINGLES_BYTES) / 2;
 	const struct probe_singles *singles = &env->singles;
 	bool sink = singles->sink.take;
 	const struct {
@@ -95,6 +97,9 @@ static int set_wishes(struct kern_object *o, const struct probe_env *env, struct
 	if (!r)
 		r = kern_object_set(o, "sn_slower_than_ns", &singles->slower_than_ns,
 				    sizeof(singles->slower_than_ns), e);
+	/* Half of what the ring holds. */
+	if (!r)
+		r = kern_object_set(o, "sn_wakeup_bytes", &wakeup, sizeof(wakeup), e);
 	return r ? r
 		 : kern_object_set(o, "sn_filter", &env->tcp_filter, sizeof(env->tcp_filter), e);
 }

@@ -31,6 +31,7 @@ struct looking {
 	struct kern_iter *iter; /* NULL where state is in a hash */
 	struct kern_iter *last; /* of what was not told yet; NULL unless somebody wants that */
 	struct level *levels;
+	bool cannot;	    /* the sockets cannot be walked over */
 	uint64_t overflows; /* at the last look */
 	bool counted;	    /* there was one */
 };
@@ -72,6 +73,8 @@ static void add_one(struct look *l, struct series *s)
 {
 	struct level *level;
 
+	if (!s)
+		return;
 	HASH_FIND_PTR(l->looking->levels, &s, level);
 	if (!level) {
 		level = calloc(1, sizeof(*level));
@@ -143,6 +146,7 @@ static int take_hashed(const void *key, const void *value, void *arg)
 	struct sn_tcp_connection c = { .type = SN_TCP_STILL_OPEN };
 
 	memcpy(&c.sock, value, sizeof(c.sock));
+	c.sock.more.rx_bytes += (uint64_t)(int32_t)c.sock.rx_pending;
 	c.state = c.sock.state;
 	c.time_ns = clock_monotonic_ns();
 	take(&c, arg);
@@ -208,6 +212,10 @@ int tcp_look(struct kern_object *o, const struct probe_env *env, void **state,
 	if (!l.looking) {
 		r = open_looking(o, env, &l.looking, e);
 		*state = l.looking;
+		if (l.looking)
+			l.looking->cannot = r < 0;
+	} else if (l.looking->cannot) {
+		return 0; /* as was said */
 	}
 	if (env->detail)
 		count_overflows(&l);
@@ -216,7 +224,8 @@ int tcp_look(struct kern_object *o, const struct probe_env *env, void **state,
 	if (when == PROBE_NOW ? !env->detail : (when == PROBE_ENDING) != !!l.looking->last)
 		return 0;
 	r = when == PROBE_ENDING ? walk_rest(&l, e) : walk(&l, e);
-	publish(l.looking);
+	if (!r)
+		publish(l.looking);
 	return r;
 }
 

@@ -9,6 +9,9 @@
 #include "kern/map.h"
 #include "probe/tcp_series.h"
 
+/* The kernel's number of TCP_CLOSE. */
+#define STATE_CLOSE 7
+
 const char *tcp_single_service(const struct probe_env *env, struct kern_object *o, uint32_t tgid,
 			       const char *comm)
 {
@@ -19,12 +22,14 @@ const char *tcp_single_service(const struct probe_env *env, struct kern_object *
 
 	if (!tgid)
 		return env->by_process ? NULL : "unknown";
-	if (comm && *comm)
-		memcpy(name, comm, SN_COMM_LEN);
-	if ((env->by_process || !*name) &&
-	    kern_map_get(kern_object_map(o, "sn_processes"), &tgid, &known) == 0) {
-		memcpy(name, known.comm, SN_COMM_LEN);
-		processes_remember(env->processes, tgid, name, known.parent);
+	/* @comm is a thread's, and goes for a name only where nothing better is known. */
+	if (!processes_current(env->processes, tgid)) {
+		if (kern_map_get(kern_object_map(o, "sn_processes"), &tgid, &known) == 0) {
+			memcpy(name, known.comm, SN_COMM_LEN);
+			processes_remember(env->processes, tgid, name, known.parent);
+		} else if (comm) {
+			memcpy(name, comm, SN_COMM_LEN);
+		}
 	}
 	service = processes_service(env->processes, tgid, name);
 	return !env->by_process || processes_wanted(env->processes, tgid) ? service : NULL;
@@ -96,7 +101,7 @@ static void tell(const struct probe_env *env, struct telling *t)
 	env->singles.sink.take(&t->ev, env->singles.sink.arg);
 }
 
-static void tell_single(const struct probe_env *env, struct kern_object *o,
+static bool tell_single(const struct probe_env *env, struct kern_object *o,
 			const struct sn_tcp_single *s)
 {
 	struct ends ends = { s->local, s->key.peer, s->local_port, s->peer_port };
@@ -109,7 +114,7 @@ static void tell_single(const struct probe_env *env, struct kern_object *o,
 
 	t.ev.service = tcp_single_service(env, o, s->key.tgid, s->comm);
 	if (!t.ev.service)
-		return;
+		return false;
 	put_identity(&t, &s->key, ends, s->comm);
 	if (failed) {
 		put_text(&t, "error.type", tcp_error(s->key.error));
@@ -127,6 +132,7 @@ static void tell_single(const struct probe_env *env, struct kern_object *o,
 	}
 	put_rtt(&t, s->srtt_us, s->rtt_min_us);
 	tell(env, &t);
+	return true;
 }
 
 static void tell_end(const struct probe_env *env, const char *service,
@@ -163,7 +169,7 @@ void tcp_add_connection(const struct probe_env *env, const char *service,
 		.role = s->key.role == SN_TCP_SERVER ? CONNECTION_SERVER : CONNECTION_CLIENT,
 		.pid = s->key.tgid,
 		.service = service,
-		.open = c->type == SN_TCP_STILL_OPEN && !s->more.duration,
+		.open = c->type == SN_TCP_STILL_OPEN && c->state != STATE_CLOSE,
 		.exchanges = s->exchanges,
 		.sum_ns = s->more.sum_ns,
 		.min_ns = ~s->more.min_inv_ns,
@@ -190,25 +196,24 @@ void tcp_add_connection(const struct probe_env *env, const char *service,
 	connections_add(env->connections, &one);
 }
 
-static void take_end(const struct probe_env *env, struct kern_object *o,
+static bool take_end(const struct probe_env *env, struct kern_object *o,
 		     const struct sn_tcp_connection *c)
 {
 	const char *service = tcp_single_service(env, o, c->sock.key.tgid, NULL);
 
 	if (!service)
-		return;
+		return false;
 	if (env->connections)
 		tcp_add_connection(env, service, c);
 	if (env->singles.ends && env->singles.sink.take)
 		tell_end(env, service, c);
+	return true;
 }
 
-void tcp_single(const struct probe_env *env, struct kern_object *o, const void *data, size_t size)
+bool tcp_single(const struct probe_env *env, struct kern_object *o, const void *data, size_t size)
 {
-	const struct sn_tcp_single *s = data;
-
 	if (size == sizeof(struct sn_tcp_connection))
-		take_end(env, o, data);
-	else if (size == sizeof(*s) && env->singles.sink.take)
-		tell_single(env, o, s);
+		return take_end(env, o, data);
+	return size != sizeof(struct sn_tcp_single) || !env->singles.sink.take ||
+	       tell_single(env, o, data);
 }

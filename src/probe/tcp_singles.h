@@ -4,7 +4,7 @@
 #include "probe/probe.h"
 
 /* probe.single of tcp: one of the records of abi.h out of the ring sn_tcp_singles. */
-void tcp_single(const struct probe_env *env, struct kern_object *o, const void *data, size_t size);
+bool tcp_single(const struct probe_env *env, struct kern_object *o, const void *data, size_t size);
 
 /* The name of the process that a record belongs to; valid until the next call. NULL: it is not wanted. */
 const char *tcp_single_service(const struct probe_env *env, struct kern_object *o, uint32_t tgid,

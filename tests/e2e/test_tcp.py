@@ -57,7 +57,7 @@ def test_large_messages():
         report = finish()
     for side in ("client", "server"):
         for direction, key in (("transmit", "sent_bytes"), ("receive", "received_bytes")):
-            assert report.value("tcp.io", "tcp_pair", tcp__role=side,
+            assert report.value("tcp.io", "tcp_pair", server__port=own["client"]["port"], tcp__role=side,
                                 network__io__direction=direction) == own[side][key]
 
 
