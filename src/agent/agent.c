@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,8 @@ static int agent_open(struct agent *a, struct err *e)
 	if (!r)
 		r = open_probes(a, e);
 	a->hooked_ns = clock_boot_ns();
+	/* What loading took, types of the kernel above all, is not needed any more. */
+	malloc_trim(0);
 	/* The hooks are on; from here on bytes of other programs are read. */
 	if (!r)
 		r = privileges_reduce(e);

@@ -451,3 +451,32 @@ def test_a_program_that_becomes_another_has_its_name():
         report = finish()
     assert report.count(CLIENT, "first", server__port=port) == 1
     assert report.count(CLIENT, "second", server__port=port) == 1
+
+
+def test_both_directions_at_once():
+    """Two threads at each end, one sending and one reading: whoever moves bytes into the series, once."""
+    size, chunk = 200 << 20, 1 << 18
+    with socket.create_server(("127.0.0.1", 0)) as server, measuring("tcp") as finish:
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as peer:
+            def send(end):
+                block = b"x" * chunk
+                for _ in range(size // chunk):
+                    end.sendall(block)
+
+            def read(end):
+                left = size
+                while left:
+                    left -= len(end.recv(chunk))
+
+            threads = [threading.Thread(target=do, args=(end,))
+                       for end in (client, peer) for do in (send, read)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        report = finish()
+    for role in ("client", "server"):
+        for direction in ("transmit", "receive"):
+            assert report.value("tcp.io", server__port=port, tcp__role=role,
+                                network__io__direction=direction) == size
