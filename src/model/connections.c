@@ -126,11 +126,17 @@ uint64_t connections_count(const struct connections *c)
 
 double connection_std_dev_us(const struct connection *c)
 {
-	double n = (double)c->exchanges, mean;
+	double n = (double)c->exchanges, mean, most;
 
-	if (!c->exchanges)
+	/* A socket that is read while it is written may have an exchange, and its extremes not yet. */
+	if (!c->exchanges || c->min_ns >= c->max_ns)
 		return 0;
+	/*
+	 * Squares are of rounded times, the mean and the extremes are exact: few or steady exchanges
+	 * can come to a little less than nothing, or to more than half of their range, which no
+	 * population has.
+	 */
 	mean = (double)c->sum_ns / 1000 / n;
-	/* Rounding can leave a little less than nothing. */
-	return sqrt(fmax(c->sum_sq_us / n - mean * mean, 0));
+	most = (double)(c->max_ns - c->min_ns) / 2000;
+	return fmin(sqrt(fmax(c->sum_sq_us / n - mean * mean, 0)), most);
 }

@@ -31,7 +31,7 @@ struct connection {
 	/* Exchanges: time to first byte of a client's, residence of a server's. */
 	uint64_t exchanges;
 	uint64_t sum_ns, min_ns, max_ns; /* minimum and maximum mean nothing without exchanges */
-	double sum_sq_us;		 /* of squares, in square microseconds */
+	double sum_sq_us; /* of squares, in square microseconds; they may be rounded */
 	uint64_t bucket[CONNECTION_BUCKETS];
 	uint64_t sent_bytes, received_bytes, retransmits;
 	uint64_t duration_ns;	       /* from its handshake; 0: older than sonde */
@@ -59,5 +59,8 @@ uint64_t connections_count(const struct connections *c);
 /* Adds the exchanges of @one to those of @sum, as one population, and its bytes and retransmits. */
 void connection_add(struct connection *sum, const struct connection *one);
 
-/* Standard deviation of the exchanges of @c in microseconds, of the whole population; 0 without any. */
+/*
+ * Standard deviation of the exchanges of @c in microseconds, of the whole population, and at most
+ * half of their range: 0 without any, for one, and for those that all took as long.
+ */
 double connection_std_dev_us(const struct connection *c);

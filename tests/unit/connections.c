@@ -53,6 +53,36 @@ static void test_sum(void **state)
 	assert_float_equal(connection_std_dev_us(sum), 1.7320508, 1e-6);
 }
 
+/* As the kernel half has it: of whole 256 ns, rounded to the nearest. */
+static struct connection rounded(uint64_t n, uint64_t ns)
+{
+	struct connection c = of(n, ns);
+	double us = (double)((ns + 128) / 256 * 256) / 1000;
+
+	c.sum_sq_us = (double)n * us * us;
+	return c;
+}
+
+/* Squares are rounded, their mean is not: what is alike has no deviation all the same. */
+static void test_rounded_squares(void **state)
+{
+	static const uint64_t ns[] = { 1, 300, 388800, 388927, 40000127, 8000000127, 100000000001 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ns); i++) {
+		struct connection one = rounded(1, ns[i]), many = rounded(1000, ns[i]);
+		struct connection all = one, other = rounded(1000, ns[i] + 1000);
+
+		assert_float_equal(connection_std_dev_us(&one), 0, 0);
+		assert_float_equal(connection_std_dev_us(&many), 0, 0);
+		connection_add(&all, &many);
+		assert_float_equal(connection_std_dev_us(&all), 0, 0);
+		/* Half of the range is the most that there can be. */
+		connection_add(&many, &other);
+		assert_true(connection_std_dev_us(&many) <= 0.5);
+	}
+}
+
 /* However many come, the greatest stay, and nothing is missing from the sum. */
 static void test_bound(void **state)
 {
@@ -89,6 +119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_rounded_squares),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_nothing),
 	};
