@@ -228,6 +228,9 @@ static void forget(struct processes *p, struct entry *e)
 {
 	if (!e->misfits)
 		p->listener.turns(p->listener.arg);
+	else if (!e->ended_ns)
+		/* As at its end: the number may soon be another's. */
+		p->listener.ignore(e->tgid, false, p->listener.arg);
 	HASH_DEL(p->entries, e);
 	free(e);
 }

@@ -224,8 +224,11 @@ static void unwanted_processes_are_told_of(void **state)
 	processes_execed(p, 6);
 	ASSERT_TOLD("!");
 	assert_false(processes_wanted(p, 6));
-	processes_free(p);
+	/* The same of one that is left alone: whoever gets its number must not be. */
 	remove_process(7);
+	processes_execed(p, 7);
+	ASSERT_TOLD("-7 ");
+	processes_free(p);
 }
 
 static void who_is_gone_is_judged_by_what_is_left(void **state)
