@@ -85,7 +85,7 @@ static int seconds_of(const json_t *v, const char *what, uint64_t *ret_ns, struc
 static int read_counts(const json_t *b, struct hist *h, struct err *e)
 {
 	const json_t *offset = json_object_get(b, "offset"), *counts;
-	json_int_t first = json_integer_value(offset) - SN_HIST_OFFSET;
+	json_int_t first = json_integer_value(offset);
 	size_t n;
 	int r = array_of(b, "counts", &counts, e);
 
@@ -94,15 +94,17 @@ static int read_counts(const json_t *b, struct hist *h, struct err *e)
 	n = json_array_size(counts);
 	if (!n)
 		return 0;
-	if (!json_is_integer(offset) || first < 0 || first >= SN_HIST_BUCKETS ||
-	    n > (size_t)(SN_HIST_BUCKETS - first))
+	if (!json_is_integer(offset) || first < SN_HIST_OFFSET ||
+	    first >= SN_HIST_OFFSET + SN_HIST_BUCKETS ||
+	    n > (size_t)(SN_HIST_OFFSET + SN_HIST_BUCKETS - first))
 		return err_set(e, -EINVAL, "buckets beyond the range that this version knows");
 	for (size_t i = 0; i < n && r >= 0; i++)
-		r = count_of(json_array_get(counts, i), "counts", &h->bucket[(size_t)first + i], e);
+		r = count_of(json_array_get(counts, i), "counts",
+			     &h->bucket[(size_t)(first - SN_HIST_OFFSET) + i], e);
 	return r;
 }
 
-/* No sum of counts may overflow, or the quantiles of what is merged later would be nonsense. */
+/* No sum of counts may overflow, or the quantiles would be nonsense. */
 static int check_counts(const struct hist *h, uint64_t count, struct err *e)
 {
 	uint64_t n = h->zero;
@@ -242,6 +244,27 @@ static int kind_of(const json_t *o)
 	return kind && !strcmp(kind, "histogram") ? METRIC_HISTOGRAM : -1;
 }
 
+/* Series of one metric are merged later: what all of them hold has to fit into one histogram. */
+static int check_sums(const struct snap_metric *m, struct err *e)
+{
+	uint64_t count = 0, sum_ns = 0;
+
+	for (size_t i = 0; i < m->n_series; i++) {
+		const struct hist *h = m->series[i].hist;
+
+		count += hist_count(h);
+		if (count > INT64_MAX)
+			return err_set(e, -EINVAL,
+				       "metric %.60s holds more values than can be added up",
+				       m->metric->name);
+		if (__builtin_add_overflow(sum_ns, h->sum_ns, &sum_ns))
+			return err_set(e, -EINVAL,
+				       "metric %.60s holds more time than can be added up",
+				       m->metric->name);
+	}
+	return 0;
+}
+
 static int read_metric(struct reading *in, const json_t *o, struct err *e)
 {
 	struct snap_metric *sm = &in->metrics[in->document.snapshot.n_metrics];
@@ -276,7 +299,7 @@ static int read_metric(struct reading *in, const json_t *o, struct err *e)
 				       "metric %.60s has a series of service '%.60s' twice",
 				       m->name, series[i].service);
 	in->document.snapshot.n_metrics++;
-	return 0;
+	return m->kind == METRIC_HISTOGRAM ? check_sums(sm, e) : 0;
 }
 
 /* Counts what there will be, so that all of it can be had at once. */

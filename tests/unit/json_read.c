@@ -135,6 +135,14 @@ static void counted_time_is_in_nanoseconds(void **state)
 	assert_int_equal(d->snapshot.metrics[0].series[0].counter, 12345678901234);
 }
 
+/* A series that says as much as one can of its count, or of its sum. */
+#define FULL(service, count, sum)                                                            \
+	"{\"service\":\"" service "\",\"attributes\":{},\"count\":" count ",\"sum_us\":" sum \
+	",\"max_us\":null,\"buckets\":{\"scale\":3,\"zero_count\":" count                    \
+	",\"clamped_count\":0,\"offset\":0,\"counts\":[]}}"
+#define MANY(service) FULL(service, "4611686014132420609", "1")
+#define LONG(service) FULL(service, "1", "9.2e15")
+
 /* clang-format off */
 static const struct { const char *text, *sentence; } hostile[] = {
 	{ "", "no JSON" },
@@ -177,12 +185,42 @@ static const struct { const char *text, *sentence; } hostile[] = {
 	{ HIST("1", "1", RANGE, "\"scale\":3,\"zero_count\":0,\"clamped_count\":0,"
 	  "\"offset\":9223372036854775807,\"counts\":[1]"), "beyond the range" },
 	{ HIST("1", "1", RANGE, "\"scale\":3,\"zero_count\":0,\"clamped_count\":0,"
+	  "\"offset\":-9223372036854775808,\"counts\":[1]"), "beyond the range" },
+	{ HIST("1", "1", RANGE, "\"scale\":3,\"zero_count\":0,\"clamped_count\":0,"
 	  "\"offset\":63,\"counts\":[1,0]"), "beyond the range" },
 	{ HIST("1", "1", RANGE, "\"scale\":3,\"zero_count\":9223372036854775807,"
 	  "\"clamped_count\":0,\"offset\":-160,\"counts\":[9223372036854775807]"),
 	  "more values than can be counted" },
+	{ ONE("histogram", MANY("a") "," MANY("b") "," MANY("c")),
+	  "metric m holds more values than can be added up" },
+	{ ONE("histogram", LONG("a") "," LONG("b") "," LONG("c")),
+	  "metric m holds more time than can be added up" },
 };
 /* clang-format on */
+
+/* What two series hold can still be added up. */
+static void extremes_are_read(void **state)
+{
+	static const char *const texts[] = {
+		ONE("histogram", MANY("a") "," MANY("b")),
+		ONE("histogram", LONG("a") "," LONG("b")),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		cleanup(document_freep) struct document *d = NULL;
+		const struct snap_series *s;
+		struct err e = {};
+		struct hist h = {};
+
+		assert_int_equal(document_read(texts[i], strlen(texts[i]), &d, &e), 0);
+		s = d->snapshot.metrics[0].series;
+		hist_merge(&h, s[0].hist);
+		hist_merge(&h, s[1].hist);
+		assert_true(h.sum_ns > s[0].hist->sum_ns);
+		assert_true(hist_count(&h) > hist_count(s[0].hist));
+	}
+}
 
 static void hostile_documents_get_a_sentence(void **state)
 {
@@ -225,6 +263,7 @@ int main(void)
 		cmocka_unit_test(what_is_new_is_passed_over),
 		cmocka_unit_test(order_is_restored),
 		cmocka_unit_test(counted_time_is_in_nanoseconds),
+		cmocka_unit_test(extremes_are_read),
 		cmocka_unit_test(hostile_documents_get_a_sentence),
 		cmocka_unit_test(sizes_are_bounded),
 	};
