@@ -7,7 +7,9 @@
 #include <string.h>
 #include <jansson.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "model/utf8.h"
 
 /* jansson's *_new() functions take values over and pass NULL on, as do those below. */
 static json_t *number(double v)
@@ -39,9 +41,18 @@ static const char *key_of(enum figure f, char buf[32])
 	return buf;
 }
 
+/* Names of files and addresses: bytes of any kind. */
+static json_t *name(const char *s)
+{
+	cleanup(strbuf_done) struct strbuf valid = {};
+
+	utf8_scrub(&valid, s, SIZE_MAX);
+	return strbuf_failed(&valid) ? NULL : json_string(strbuf_str(&valid));
+}
+
 static json_t *about(const struct compared *c)
 {
-	return json_pack("{s:s, s:s, s:s, s:f}", "file", c->name, "sonde", c->version, "time",
+	return json_pack("{s:o, s:s, s:s, s:f}", "file", name(c->name), "sonde", c->version, "time",
 			 c->time, "duration_seconds", snapshot_seconds(c->snapshot));
 }
 
@@ -338,7 +349,7 @@ int compare_mesh_json(const struct compared *a, const char *source, const struct
 	json_t *root = begin("mesh", a), *compared = json_array(), *others = json_array();
 	bool bad = !root;
 
-	put(root, &bad, "mesh", json_string(source));
+	put(root, &bad, "mesh", name(source));
 	put(root, &bad, "restarted_series", json_integer((json_int_t)m->n_restarted));
 	put(root, &bad, "new_series", json_integer((json_int_t)m->n_new));
 	put(root, &bad, "comparisons", compared);

@@ -8,6 +8,7 @@
 
 #include "base/strbuf.h"
 #include "export/mesh_sample.h"
+#include "model/utf8.h"
 
 #define MAX_SAMPLES (1 << 20)
 
@@ -53,7 +54,8 @@ static int make_key(struct mesh_sample *sample, const struct mesh_label *labels,
 	for (size_t i = 0; i < ARRAY_SIZE(leading); i++) {
 		const char *value = label(labels, n, leading[i]);
 
-		strbuf_puts(&key, value ? value : "");
+		/* These are told to people and put into JSON; the others are only kept apart. */
+		utf8_scrub(&key, value ? value : "", SIZE_MAX);
 		strbuf_putc(&key, '\0');
 	}
 	for (size_t i = 0; i < n; i++) {

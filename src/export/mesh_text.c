@@ -91,16 +91,16 @@ int mesh_text_read(const char *data, size_t len, struct mesh_samples *s, struct 
 
 	if (len > JSON_LOAD_BYTES)
 		return err_set(e, -EFBIG, "more than %d MB", JSON_LOAD_BYTES >> 20);
-	for (const char *end = data + len; data < end && r >= 0; data += n + 1) {
-		const char *newline = memchr(data, '\n', (size_t)(end - data));
+	for (size_t at = 0; at < len && r >= 0; at += n + 1) {
+		const char *start = data + at, *newline = memchr(start, '\n', len - at);
 
-		n = (size_t)((newline ? newline : end) - data);
-		if (n <= name || memcmp(data, MESH_METRIC, name))
+		n = newline ? (size_t)(newline - start) : len - at;
+		if (n <= name || memcmp(start, MESH_METRIC, name))
 			continue;
-		if (memchr(data, '\0', n))
+		if (memchr(start, '\0', n))
 			return err_set(e, -EINVAL, "no text");
 		strbuf_clear(&line);
-		strbuf_add(&line, data, n);
+		strbuf_add(&line, start, n);
 		r = strbuf_failed(&line) ? err_set(e, -ENOMEM, "out of memory")
 					 : read_line(line.data, s, e);
 	}

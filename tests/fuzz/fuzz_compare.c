@@ -55,7 +55,7 @@ static void mesh(const char *data, size_t size)
 	const struct compared c = { "x", "1", "now", &nothing };
 	cleanup(mesh_samples_done) struct mesh_samples now = {}, before = {};
 	cleanup(mesh_rows_done) struct mesh_rows rows = {};
-	cleanup(strbuf_done) struct strbuf text = {};
+	cleanup(strbuf_done) struct strbuf text = {}, json = {};
 	cleanup(mesh_freep) struct mesh *m = NULL;
 	/* Two parts of it are an interval, when something stands between them. */
 	const char *cut = memmem(data, size, "\n---\n", 5);
@@ -76,7 +76,8 @@ static void mesh(const char *data, size_t size)
 		if (!(v >= low && v <= high))
 			abort();
 	}
-	if (mesh_compare(m, &nothing, NULL, &rows) < 0)
+	if (mesh_compare(m, &nothing, NULL, &rows) < 0 ||
+	    compare_mesh_json(&c, "x", m, &rows, &json) < 0)
 		abort();
 	compare_mesh_text(&c, "x", m, &rows, &style, &text);
 }

@@ -273,6 +273,32 @@ static void a_mesh_is_as_agreed(void **state)
 	assert_golden(&json, "tests/golden/compare_mesh.json");
 }
 
+/* Labels of a text and names of files are any bytes; JSON is not. */
+static void names_that_are_no_utf8(void **state)
+{
+	static const char text[] =
+		SERIES(TO("shop\xff\xe2\x80", "source"), "0", "1", "1", "1", "1");
+	cleanup(document_freep) struct document *d = before();
+	cleanup(mesh_rows_done) struct mesh_rows rows = {};
+	cleanup(mesh_freep) struct mesh *m = NULL;
+	cleanup(strbuf_done) struct strbuf json = {};
+	struct compared a = about(d, "\xe9t\xe9.json");
+	json_t *root;
+
+	(void)state;
+	m = read_mesh(text);
+	assert_int_equal(mesh_compare(m, a.snapshot, NULL, &rows), 0);
+	assert_int_equal(compare_mesh_json(&a, "mesh\x9b.txt", m, &rows, &json), 0);
+	root = json_loads(strbuf_str(&json), 0, NULL);
+	assert_non_null(root);
+	assert_string_equal(json_string_value(json_object_get(root, "mesh")),
+			    "mesh\xef\xbf\xbd.txt");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(root, "a"), "file")),
+			    "\xef\xbf\xbdt\xef\xbf\xbd.json");
+	assert_string_equal(m->figure[0].service_name, "shop\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	json_decref(root);
+}
+
 static void a_service_is_beside_its_own_destination(void **state)
 {
 	cleanup(mesh_freep) struct mesh *two =
@@ -324,6 +350,7 @@ int main(void)
 		cmocka_unit_test(a_report_and_itself_do_not_differ),
 		cmocka_unit_test(proxies_are_told_from_others),
 		cmocka_unit_test(a_mesh_is_as_agreed),
+		cmocka_unit_test(names_that_are_no_utf8),
 		cmocka_unit_test(a_service_is_beside_its_own_destination),
 		cmocka_unit_test(bounds_leave_open_or_not),
 	};
