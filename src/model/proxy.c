@@ -6,13 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_attr(const struct snap_series *s, const char *key)
-{
-	const struct attr *a = snap_attr(s, key);
-
-	return a && a->type == ATTR_STRING ? a->str : "";
-}
-
 /* The run of @service's series in @m, if they are histograms. */
 static size_t run_of(const struct snap_metric *m, const char *service, size_t *ret_first)
 {
@@ -32,7 +25,7 @@ static void fill_end(struct proxy_end *end, const struct snapshot *s, const char
 	figures_of(&end->hist, &end->figures);
 	n = run_of(stage, service, &first);
 	for (size_t i = first; i < first + n; i++)
-		if (!strcmp(text_attr(&stage->series[i], "tcp.stage"), "receive_queue"))
+		if (!strcmp(snap_text(&stage->series[i], "tcp.stage"), "receive_queue"))
 			hist_merge(&end->queue, stage->series[i].hist);
 }
 

@@ -28,6 +28,13 @@ const struct attr *snap_attr(const struct snap_series *s, const char *key)
 	return NULL;
 }
 
+const char *snap_text(const struct snap_series *s, const char *key)
+{
+	const struct attr *a = snap_attr(s, key);
+
+	return a && a->type == ATTR_STRING ? a->str : "";
+}
+
 static int attr_order(const struct attr *a, const struct attr *b)
 {
 	int d = strcmp(a->key, b->key);

@@ -43,6 +43,9 @@ const struct snap_metric *snapshot_find(const struct snapshot *s, const char *na
 /* The attribute of @s with this key, or NULL. */
 const struct attr *snap_attr(const struct snap_series *s, const char *key);
 
+/* The text of that attribute; "" where there is none, or a number. */
+const char *snap_text(const struct snap_series *s, const char *key);
+
 /*
  * Orders series by their service, then by their attributes, one by one: 0 for the same series. Both
  * have to have their attributes in the same order.

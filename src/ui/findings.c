@@ -27,13 +27,6 @@ struct finder {
 	int err;
 };
 
-static const char *text_of(const struct snap_series *s, const char *key)
-{
-	const struct attr *a = snap_attr(s, key);
-
-	return a && a->type == ATTR_STRING ? a->str : "";
-}
-
 static long number_of(const struct snap_series *s, const char *key)
 {
 	const struct attr *a = snap_attr(s, key);
@@ -43,14 +36,14 @@ static long number_of(const struct snap_series *s, const char *key)
 
 static bool is(const struct snap_series *s, const char *key, const char *value)
 {
-	return strcmp(text_of(s, key), value) == 0;
+	return strcmp(snap_text(s, key), value) == 0;
 }
 
 /* The same service, peer and port: the same conversation. */
 static bool same(const struct snap_series *a, const struct snap_series *b)
 {
 	return strcmp(a->service, b->service) == 0 &&
-	       strcmp(text_of(a, "network.peer.address"), text_of(b, "network.peer.address")) ==
+	       strcmp(snap_text(a, "network.peer.address"), snap_text(b, "network.peer.address")) ==
 		       0 &&
 	       number_of(a, "server.port") == number_of(b, "server.port");
 }
@@ -107,7 +100,7 @@ static void begin(struct finder *f, const char *kind, const struct snap_series *
 	f->now = (struct finding){
 		.kind = kind,
 		.service = (char *)(s ? s->service : ""),
-		.peer = (char *)(s ? text_of(s, "network.peer.address") : ""),
+		.peer = (char *)(s ? snap_text(s, "network.peer.address") : ""),
 		.port = s ? number_of(s, "server.port") : 0,
 	};
 }
@@ -286,7 +279,7 @@ static void find_retransmits(struct finder *f, const struct snap_series *s)
 
 static void find_failures(struct finder *f, const struct snap_series *s)
 {
-	const char *error = text_of(s, "error.type");
+	const char *error = snap_text(s, "error.type");
 	double n = (double)hist_count(s->hist);
 
 	if (!*error)

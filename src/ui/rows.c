@@ -11,13 +11,6 @@
 
 #define OVERFLOW_SERVICE "(all others)"
 
-static const char *text_attr(const struct snap_series *s, const char *key)
-{
-	const struct attr *a = snap_attr(s, key);
-
-	return a && a->type == ATTR_STRING ? a->str : "";
-}
-
 static int64_t number_attr(const struct snap_series *s, const char *key)
 {
 	const struct attr *a = snap_attr(s, key);
@@ -78,7 +71,7 @@ static void fill_queue(struct row *row, const struct snap_series *s,
 	struct hist h;
 
 	(void)seconds;
-	if (strcmp(text_attr(s, "tcp.stage"), "receive_queue"))
+	if (strcmp(snap_text(s, "tcp.stage"), "receive_queue"))
 		return;
 	interval_hist(s, before, &h);
 	row->queue_p99 = hist_quantile(&h, 0.99);
@@ -89,9 +82,9 @@ static void fill_bytes(struct row *row, const struct snap_series *s,
 {
 	double rate = seconds > 0 ? (double)interval_counter(s, before) / seconds : NAN;
 
-	if (!strcmp(text_attr(s, "network.io.direction"), "transmit"))
+	if (!strcmp(snap_text(s, "network.io.direction"), "transmit"))
 		row->sent = rate;
-	else if (!strcmp(text_attr(s, "network.io.direction"), "receive"))
+	else if (!strcmp(snap_text(s, "network.io.direction"), "receive"))
 		row->received = rate;
 }
 
@@ -164,8 +157,8 @@ static int collect(struct rows *rows, const struct source *from, const struct sn
 			return -ENOMEM;
 		*row = row_of(0);
 		row->service = overflow ? OVERFLOW_SERVICE : *s->service ? s->service : "(unknown)";
-		row->kind = from->kind ? from->kind : text_attr(s, from->kind_key);
-		row->peer = from->peer_key ? text_attr(s, from->peer_key) : "";
+		row->kind = from->kind ? from->kind : snap_text(s, from->kind_key);
+		row->peer = from->peer_key ? snap_text(s, from->peer_key) : "";
 		row->number = number_attr(s, from->number_key);
 		from->fill(row, s, interval_match(m_before, s, &cursor), seconds);
 	}
