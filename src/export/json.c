@@ -190,8 +190,10 @@ int json_encode(const struct report *r, struct strbuf *out)
 	json_put(out, "duration_seconds", json_real((double)r->duration_ns / NSEC_PER_SEC));
 	if (r->connections && json_put_connections(r, out) < 0)
 		return -ENOMEM;
-	if (r->findings)
+	if (r->findings) {
 		json_put(out, "findings", json_findings(r->findings));
+		json_put(out, "findings_omitted", json_integer((json_int_t)r->findings->omitted));
+	}
 	json_put(out, "metrics", metrics(r->snapshot));
 	strbuf_puts(out, "}\n");
 	return strbuf_failed(out) ? -ENOMEM : 0;

@@ -8,6 +8,9 @@
 /* What the figures say in plain words, and the figures that say it. */
 #define FINDING_MAX_EVIDENCE 8
 
+/* The worst so many of a kind are told, or a machine with many dead peers would fill a book. */
+#define FINDINGS_OF_A_KIND 125
+
 struct finding {
 	const char *kind; /* static: "nagle", "zero_window", "retransmission", ... */
 	char *service;	  /* "" if it is the machine's */
@@ -18,9 +21,11 @@ struct finding {
 	size_t n_evidence;
 };
 
+/* Those of a kind stand together, the worst first. */
 struct findings {
 	struct finding *list;
 	size_t n, room;
+	size_t omitted; /* found beyond FINDINGS_OF_A_KIND */
 };
 
 /* Adds one with its texts copied from @f. -ENOMEM. */

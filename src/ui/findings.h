@@ -7,7 +7,8 @@
 
 /*
  * Adds to @all what the figures of TCP say where their evidence is clear; most of it needs details
- * (--tcp.detail). Pure. -ENOMEM.
+ * (--tcp.detail). Of each kind the worst are told, FINDINGS_OF_A_KIND of them at most, and the rest
+ * counted. O(n log n) in series. Pure. -ENOMEM.
  *
  *   where_time_goes  the client's exchanges that took most time together: network, other end, itself
  *   nagle            exchanges that waited for a delayed acknowledgement
@@ -20,6 +21,9 @@
  */
 int findings_tcp(const struct snapshot *s, struct findings *all);
 
-/* Adds a paragraph for each, broken into lines of the style's width; nothing if there is none. */
+/*
+ * Adds a paragraph for each of the ten worst, broken into lines of the style's width, and how many
+ * there are besides; nothing if there is none. No kind has two before each has one.
+ */
 void findings_render(const struct findings *all, const struct terminal_style *style,
 		     struct strbuf *out);

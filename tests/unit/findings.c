@@ -155,7 +155,9 @@ static void test_zero_window(void **state)
 {
 	cleanup(registry_freep) struct registry *r = new_registry();
 
-	series_add(series(r, WINDOWS, "network.io.direction", "receive"), 7);
+	series_add(series(r, WINDOWS, "network.io.direction", "receive"), 2);
+	check_nothing(r);
+	series_add(series(r, WINDOWS, "network.io.direction", "receive"), 5);
 	check(r, "zero_window",
 	      "shop with 10.0.0.7:5432: its receive window was used up 7 times, so the sender had "
 	      "to "
@@ -192,6 +194,82 @@ static void test_failures(void **state)
 	      "shop with 10.0.0.7:5432: 2 of 5 connections came to nothing (refused), after 1.0 ms "
 	      "on "
 	      "average.");
+}
+
+/* One is told as one. */
+static void test_singles(void **state)
+{
+	static const struct {
+		int metric;
+		const char *key, *value, *kind, *text;
+	} cases[] = {
+		{ HANDSHAKE, "error.type", "refused", "connect_failed",
+		  "shop with 10.0.0.7:5432: the only connection came to nothing (refused), after "
+		  "1.0 ms." },
+		{ FORGOTTEN, "tcp.role", "client", "close_wait",
+		  "shop with 10.0.0.7:5432: the other end of 1 connection has closed, and for ten "
+		  "seconds or more the program has not: it loses sockets." },
+		{ OVERFLOWS, NULL, NULL, "accept_queue",
+		  "A listener's accept queue was full once, and a client had to try again. `ss "
+		  "-ltn` "
+		  "shows which (Recv-Q above Send-Q): it accepts too slowly, or its backlog or "
+		  "net.core.somaxconn is too small." },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup(registry_freep) struct registry *r = new_registry();
+		struct series *s = series(r, cases[i].metric, cases[i].key, cases[i].value);
+
+		if (table[cases[i].metric].kind == METRIC_HISTOGRAM)
+			put(s, 1, 1000000);
+		else if (table[cases[i].metric].kind == METRIC_GAUGE)
+			series_set(s, 1);
+		else
+			series_add(s, 1);
+		check(r, cases[i].kind, cases[i].text);
+	}
+}
+
+/* Of many dead peers the worst are told, and how many there are besides. */
+static void test_many(void **state)
+{
+	cleanup(registry_freep) struct registry *r = registry_new(4000);
+	cleanup(findings_done) struct findings all = {};
+	const struct terminal_style style = { .width = 80 };
+	cleanup(strbuf_done) struct strbuf out = {};
+	size_t lines = 0;
+
+	assert_non_null(r);
+	assert_int_equal(registry_register(r, table), 0);
+	for (int i = 0; i < 2000; i++) {
+		const struct attr attrs[] = {
+			ATTR_STR("network.peer.address", "10.0.0.7"),
+			ATTR_NUM("server.port", i + 1),
+			ATTR_STR("network.tcp.handshake.role", "client"),
+			ATTR_STR("error.type", "refused"),
+		};
+
+		put(registry_series(r, &table[HANDSHAKE], "shop", attrs, 3), 1, 1000000);
+		put(registry_series(r, &table[HANDSHAKE], "shop", attrs, 4),
+		    (uint32_t)(i * 37 % 2000 + 1), 1000000);
+	}
+	series_set(series(r, FORGOTTEN, "tcp.role", "client"), 3);
+	find(r, &all);
+	assert_int_equal(all.n, FINDINGS_OF_A_KIND + 1);
+	assert_int_equal(all.omitted, 2000 - FINDINGS_OF_A_KIND);
+	for (size_t i = 0; i < FINDINGS_OF_A_KIND; i++) {
+		assert_true(all.list[i].evidence[0].real == 2000. - (double)i);
+		assert_true(all.list[i].evidence[1].real == 2001. - (double)i);
+	}
+	assert_string_equal(all.list[FINDINGS_OF_A_KIND].kind, "close_wait");
+	findings_render(&all, &style, &out);
+	for (const char *at = strbuf_str(&out); (at = strstr(at, "\n- ")); at++)
+		lines++;
+	assert_int_equal(lines, 11);
+	assert_non_null(strstr(strbuf_str(&out), "2000 of 2001 connections came"));
+	assert_non_null(strstr(strbuf_str(&out), "it loses sockets."));
+	assert_non_null(
+		strstr(strbuf_str(&out), "\n- And 1991 more: the worst of each kind are above.\n"));
 }
 
 static void test_churn(void **state)
@@ -240,10 +318,10 @@ static void test_overflow(void **state)
 static void test_render(void **state)
 {
 	struct finding list[] = {
-		{ .text = "One word too many for a line of thirty." },
-		{ .text = "shop-with-a-name-that-has-no-blank-anywhere: slow" },
+		{ .kind = "nagle", .text = "One word too many for a line of thirty." },
+		{ .kind = "nagle", .text = "shop-with-a-name-that-has-no-blank-anywhere: slow" },
 	};
-	const struct findings all = { list, 2, 2 };
+	const struct findings all = { list, 2, 2, 0 };
 	const struct terminal_style style = { .width = 30 };
 	cleanup(strbuf_done) struct strbuf out = {};
 
@@ -268,6 +346,8 @@ int main(void)
 		cmocka_unit_test(test_zero_window),
 		cmocka_unit_test(test_retransmission),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_singles),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_overflow),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,13 +14,25 @@
 
 static void encode(const struct traffic *t, struct strbuf *out)
 {
+	struct finding list[] = {
+		{ .kind = "nagle",
+		  .service = "shop",
+		  .peer = "10.0.0.7",
+		  .port = 5432,
+		  .text = "Slow.",
+		  .evidence = { ATTR_REAL("exchanges", 32), ATTR_REAL("exchanges_in_all", NAN) },
+		  .n_evidence = 2 },
+		{ .kind = "accept_queue", .service = "", .peer = "", .text = "Full." },
+	};
+	const struct findings findings = { list, 2, 2, 7 };
 	cleanup(snapshot_freep) struct snapshot *s = fixture_snapshot(t->registry);
 
 	assert_int_equal(json_encode(&(struct report){ .snapshot = s,
 						       .duration_ns = 60 * NSEC_PER_SEC,
 						       .wall_ns = WALL_NS,
 						       .sampling_rate = 1,
-						       .connections = t->connections },
+						       .connections = t->connections,
+						       .findings = &findings },
 				     out),
 			 0);
 }
