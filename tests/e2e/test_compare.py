@@ -169,9 +169,9 @@ def test_counts_that_do_not_agree_are_told(tmp_path):
         report = finish()
     series = report.one(CLIENT, "gateway", server__port=port)
     counts = series["buckets"]["counts"]
-    taken = counts[0]
+    taken = 1
     series["count"] -= taken
-    counts[0] = 0
+    counts[0] -= taken
     file = save(report, tmp_path / "a.json")
     (found,) = compare_json(file, "--proxy", "gateway")["proxies"]
     assert not found["counts_agree"] and found["count_difference"] == taken

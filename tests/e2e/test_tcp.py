@@ -155,7 +155,7 @@ def wait_established(pid):
 def test_quantiles_within_one_bucket():
     with measuring("tcp") as finish:
         own = tcp_pair("--exchanges", 500, "--delay", 3000, "--samples")
-        client = finish().one(CLIENT, "tcp_pair")
+        client = finish().one(CLIENT, "tcp_pair", server__port=own["client"]["port"])
     samples = sorted(own["client"]["exchange"]["samples_ns"])
     buckets = client["buckets"]
     for key, q in (("p50_us", 0.5), ("p90_us", 0.9), ("p99_us", 0.99)):
@@ -163,6 +163,16 @@ def test_quantiles_within_one_bucket():
         width = 2 ** (2 ** -buckets["scale"])
         # Our clock runs inside the program's: allow for the 20 us of the two system calls.
         assert (truth - 20e-6) / width <= client[key] / 1e6 <= truth * width, key
+
+
+def test_one_exchange_deviates_from_nothing():
+    with measuring("tcp") as finish:
+        port = tcp_pair("--exchanges", 1)["client"]["port"]
+        report = finish()
+    (client,), (server,) = (report.connections_at(end, port) for end in ("destination", "source"))
+    for one in (client, server):
+        assert one["events"] == 1 and one["std_dev_us"] == 0
+        assert one["min_latency_us"] == one["max_latency_us"] == one["avg_latency_us"]
 
 
 def exchanges(n, script):
