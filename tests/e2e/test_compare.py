@@ -17,6 +17,10 @@ from nginx import nginx_server
 CLIENT = "tcp.client.exchange.duration"
 SERVER = "tcp.server.exchange.duration"
 MESH = "istio_request_duration_milliseconds"
+LISTEN, TIME_WAIT = "0A", "06"
+# A process that is gone before sonde has looked at it has no service name; at the end of a report it
+# has looked at all.
+STAY = "--until", "/nonexistent/file"
 PROMETHEUS = ROOT / ".deps/test/prometheus/usr/bin/prometheus"
 
 
@@ -35,16 +39,28 @@ def compare_json(*argv):
 @contextlib.contextmanager
 def answering(service, delay, port=0):
     """The answering half of tcp_pair; yields its port."""
-    with running(WORK / "tcp_pair", "--server-only", "--port", port, "--delay", delay,
+    with running(WORK / "tcp_pair", "--server-only", "--port", port, "--delay", delay, *STAY,
                  env={"OTEL_SERVICE_NAME": service}) as server:
         yield int(server.wait_line(r"listening on port (\d+)")[1])
 
 
-def ask(port, exchanges):
-    """Held at its end: a process that is gone before sonde has looked at it has no service name."""
-    subprocess.run([WORK / "tcp_pair", "--client-only", "127.0.0.1", str(port), "--exchanges",
-                    str(exchanges), "--hold", "1500"], check=True, stdout=subprocess.DEVNULL,
-                   env={**ENV, "OTEL_SERVICE_NAME": "asker"}, timeout=60)
+@contextlib.contextmanager
+def asking(port, exchanges):
+    """The asking half, done but there; the other end has closed as well."""
+    with running(WORK / "tcp_pair", "--client-only", "127.0.0.1", port, "--exchanges", exchanges,
+                 *STAY, env={"OTEL_SERVICE_NAME": "asker"}) as client:
+        client.wait_line("client has closed", timeout=60)
+        deadline = time.monotonic() + 30
+        while states(port) - {LISTEN, TIME_WAIT}:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield
+
+
+def states(port):
+    """Those of the sockets of a local port."""
+    lines = [line.split() for line in open("/proc/net/tcp")][1:]
+    return {line[3] for line in lines if int(line[1].split(":")[1], 16) == port}
 
 
 def save(report, path):
@@ -63,9 +79,8 @@ def test_two_reports_differ_by_the_delay(tmp_path):
     files, reports, port = [], [], 0
     for name, delay, exchanges in (("a", 0, 100), ("b", 20000, 50)):
         with measuring("tcp") as finish:
-            with answering("worker", delay, port) as port:
-                ask(port, exchanges)
-            reports.append(finish())
+            with answering("worker", delay, port) as port, asking(port, exchanges):
+                reports.append(finish())
         files.append(save(reports[-1], tmp_path / f"{name}.json"))
     document = compare_json(*files)
     for metric, service in ((SERVER, "worker"), (CLIENT, "asker")):
@@ -95,9 +110,8 @@ def test_two_reports_differ_by_the_delay(tmp_path):
 
 def test_a_report_is_like_itself_and_only_one_has_what_the_other_has_not(tmp_path):
     with measuring("tcp") as finish:
-        with answering("worker", 0) as port:
-            ask(port, 20)
-        report = finish()
+        with answering("worker", 0) as port, asking(port, 20):
+            report = finish()
     whole = save(report, tmp_path / "whole.json")
     document = compare_json(whole, whole)
     found = one(document, SERVER, "worker", port)
@@ -119,8 +133,8 @@ def test_what_a_proxy_adds(tmp_path):
             with running(sys.executable, ROOT / "tests/work/tcp_proxy.py", port,
                          env={"OTEL_SERVICE_NAME": "gateway"}) as proxy:
                 front = int(proxy.wait_line(r":(\d+)$", where=proxy.out)[1])
-                ask(front, 200)
-        report = finish()
+                with asking(front, 200):
+                    report = finish()
     file = save(report, tmp_path / "a.json")
     document = compare_json(file)
     (found,) = [p for p in document["proxies"] if p["service"] == "gateway"]
@@ -165,8 +179,8 @@ def test_counts_that_do_not_agree_are_told(tmp_path):
             with running(sys.executable, ROOT / "tests/work/tcp_proxy.py", port,
                          env={"OTEL_SERVICE_NAME": "gateway"}) as proxy:
                 front = int(proxy.wait_line(r":(\d+)$", where=proxy.out)[1])
-                ask(front, 30)
-        report = finish()
+                with asking(front, 30):
+                    report = finish()
     series = report.one(CLIENT, "gateway", server__port=port)
     counts = series["buckets"]["counts"]
     taken = 1
@@ -257,12 +271,11 @@ def test_beside_a_mesh(tmp_path):
             prometheus_of(tmp_path, port) as url:
         wait_scraped(url, 1022)
         with measuring("tcp") as finish:
-            with answering("worker", 1000) as worker:
-                ask(worker, 60)
             # In the time of the report the mesh counts 60: 40 up to 5 ms, 20 up to 10 ms.
             shown[0] = exposition([5, 1040, 25, 5, 7])
             answer = wait_scraped(url, 1082)
-            report = finish()
+            with answering("worker", 1000) as worker, asking(worker, 60):
+                report = finish()
         ours = report.one(SERVER, "worker", server__port=worker)
         file = save(report, tmp_path / "a.json")
 
@@ -287,11 +300,10 @@ def test_beside_a_mesh(tmp_path):
 def test_a_series_that_is_new_to_prometheus_is_told(tmp_path):
     with page("") as (port, shown), prometheus_of(tmp_path, port) as url:
         with measuring("tcp") as finish:
-            with answering("worker", 1000) as worker:
-                ask(worker, 10)
             shown[0] = exposition([0, 10, 0, 0, 0])
             wait_scraped(url, 10)
-            report = finish()
+            with answering("worker", 1000) as worker, asking(worker, 10):
+                report = finish()
         file = save(report, tmp_path / "a.json")
         assert compare_json(file, "--mesh", url)["new_series"] == 1
         assert "1 of its series were not there when A began" in compare(file, "--mesh", url)
@@ -301,9 +313,8 @@ def test_a_series_that_is_new_to_prometheus_is_told(tmp_path):
 def small(tmp_path_factory):
     """A report of nothing but one service."""
     with measuring("tcp") as finish:
-        with answering("worker", 0) as port:
-            ask(port, 5)
-        report = finish()
+        with answering("worker", 0) as port, asking(port, 5):
+            report = finish()
     for metric in report.document["metrics"]:
         metric["series"] = [s for s in metric["series"] if s["service"] == "worker"]
     return save(report, tmp_path_factory.mktemp("small") / "a.json")

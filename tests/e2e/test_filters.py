@@ -265,13 +265,23 @@ def test_services(tmp_path):
     assert report.one(CLIENT, server__port=truths[0]["client"]["port"])["service"] == "checkout"
 
 
-def test_services_that_start_later():
+def test_services_that_start_later(tmp_path):
     """What they are called stands in their environment: they are to be there when it is looked at."""
-    with measuring("tcp", "--service", "check*,nobody") as finish:
-        pairs = [start("--exchanges", N, "--hold", 2000, env={"OTEL_SERVICE_NAME": name})
+    go = tmp_path / "go"
+    with contextlib.ExitStack() as stack:
+        finish = stack.enter_context(measuring("tcp", "--service", "check*,nobody"))
+        pairs = [stack.enter_context(running(WORK / "tcp_pair", "--exchanges", N, "--until", go,
+                                             env={"OTEL_SERVICE_NAME": name}))
                  for name in ("checkout", "catalog")]
-        truths = [own(pair) for pair in pairs]
+        for pair in pairs:
+            pair.wait_line("client has closed")
+            pair.wait_line("server has closed")
         report = finish()
+        go.touch()
+        for pair in pairs:
+            pair.process.wait(30)
+            assert pair.stop() == 0
+        truths = [json.loads("\n".join(pair.out)) for pair in pairs]
     check_two(report, *truths)
 
 

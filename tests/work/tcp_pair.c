@@ -49,7 +49,7 @@ static struct {
 	int connections;
 	size_t request, response;
 	long delay_us, delay_step_us, read_delay_us, client_read_delay_us, hold_ms;
-	const char *wait_for; /* a path */
+	const char *wait_for, *until; /* paths */
 	bool samples, solo, sendfile, server_only, client_only;
 } opt = { .family = AF_INET, .exchanges = 1, .connections = 1, .request = 100, .response = 1000 };
 
@@ -73,6 +73,20 @@ static void sleep_us(long us)
 
 	while (us > 0 && nanosleep(&t, &t) < 0 && errno == EINTR)
 		;
+}
+
+/* Until @path is there, if one is given. */
+static void await(const char *path)
+{
+	while (path && access(path, F_OK) < 0)
+		sleep_us(10000);
+}
+
+static void stay(const char *role)
+{
+	if (opt.until)
+		fprintf(stderr, "%s has closed\n", role);
+	await(opt.until);
 }
 
 /* ---- figures ---- */
@@ -248,6 +262,7 @@ static void serve(int listener, struct side *s)
 			open--;
 		}
 	}
+	stay("server");
 }
 
 /* ---- client ---- */
@@ -268,8 +283,7 @@ static void ask(struct side *s)
 		figure_add(&s->connect, now_ns() - began[i]);
 		no_delay(fds[i]);
 	}
-	while (opt.wait_for && access(opt.wait_for, F_OK) < 0)
-		sleep_us(10000);
+	await(opt.wait_for);
 	for (long n = 0; n < opt.exchanges * opt.connections; n++) {
 		send_all(fds[n % opt.connections], opt.request, -1, s, &last);
 		first = recv_all(fds[n % opt.connections], opt.response, opt.client_read_delay_us,
@@ -283,6 +297,7 @@ static void ask(struct side *s)
 	sleep_us(opt.hold_ms * 1000);
 	for (int i = 0; i < opt.connections; i++)
 		close(fds[i]);
+	stay("client");
 }
 
 /* ---- both ---- */
@@ -410,6 +425,7 @@ static const char usage[] =
 	"  --client-read-delay US  so does the client with the response\n"
 	"  --wait-for FILE         after connecting, the first exchange waits until FILE exists\n"
 	"  --hold MS               after the last exchange, before closing\n"
+	"  --until FILE            after closing, says so and stays until FILE exists\n"
 	"  --sendfile              the server answers by sendfile(), not in --solo\n"
 	"  --solo                  both ends in one thread and one connection, so that none of them\n"
 	"                          waits to be woken and their clock sees an arrival\n"
@@ -418,8 +434,8 @@ static const char usage[] =
 	"  --samples               every single value too\n";
 
 enum { PORT = 256, HOST, SERVER_NET, CLIENT_NET, CONNECTIONS, EXCHANGES, REQUEST, RESPONSE,
-       DELAY, DELAY_STEP, READ_DELAY, CLIENT_READ_DELAY, WAIT_FOR, HOLD, SENDFILE, SOLO, SAMPLES,
-       SERVER, CLIENT, HELP };
+       DELAY, DELAY_STEP, READ_DELAY, CLIENT_READ_DELAY, WAIT_FOR, HOLD, UNTIL, SENDFILE, SOLO,
+       SAMPLES, SERVER, CLIENT, HELP };
 
 static const struct option options[] = {
 	{ "host",              required_argument, NULL, HOST },
@@ -434,6 +450,7 @@ static const struct option options[] = {
 	{ "client-read-delay", required_argument, NULL, CLIENT_READ_DELAY },
 	{ "wait-for",          required_argument, NULL, WAIT_FOR },
 	{ "hold",              required_argument, NULL, HOLD },
+	{ "until",             required_argument, NULL, UNTIL },
 	{ "sendfile",          no_argument,       NULL, SENDFILE },
 	{ "solo",              no_argument,       NULL, SOLO },
 	{ "server-net",        required_argument, NULL, SERVER_NET },
@@ -473,6 +490,7 @@ static void take_option(int which)
 	case CLIENT_READ_DELAY: opt.client_read_delay_us = number(optarg, 0, 60000000); break;
 	case WAIT_FOR:          opt.wait_for = optarg; break;
 	case HOLD:              opt.hold_ms = number(optarg, 0, 600000); break;
+	case UNTIL:             opt.until = optarg; break;
 	case SENDFILE:          opt.sendfile = true; break;
 	case SOLO:              opt.solo = true; break;
 	case SERVER_NET:        opt.server_net = optarg; break;
