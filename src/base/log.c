@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 static enum log_level threshold = LOG_INFO;
 static void (*log_sink)(enum log_level level, const char *line, void *arg);
 static void *log_sink_arg;
@@ -27,11 +29,12 @@ void log_set_sink(void (*sink)(enum log_level level, const char *line, void *arg
 /* Names of watched programs are in our lines: they must not speak to the terminal. */
 static void make_printable(char *line)
 {
-	for (unsigned char *c = (unsigned char *)line; *c; c++) {
-		if (*c < ' ' || *c == 0x7f)
-			*c = '?';
-		else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
-			c[0] = c[1] = '?';
+	uint32_t c;
+
+	for (size_t n; *line; line += n) {
+		n = printable_next(line, &c);
+		if (!printable_is(c))
+			memset(line, '?', n);
 	}
 }
 

@@ -6,19 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 /* ---- text ---- */
 
-/* Characters that a reader does not see, or that move those around them. */
 static const struct range {
 	uint32_t first, last;
-} unseen[] = {
+} wide[] = {
 	/* clang-format off */
-	{ 0x00, 0x1f }, { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x34f, 0x34f }, { 0x61c, 0x61c },
-	{ 0x115f, 0x1160 }, { 0x17b4, 0x17b5 }, { 0x180b, 0x180f }, { 0x200b, 0x200f },
-	{ 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0x3164, 0x3164 }, { 0xd800, 0xf8ff },
-	{ 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 }, { 0xfff0, 0xffff },
-	{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, UINT32_MAX },
-}, wide[] = {
 	{ 0x1100, 0x115e }, { 0x2e80, 0x303e }, { 0x3041, 0xa4cf }, { 0xa960, 0xa97c },
 	{ 0xac00, 0xd7a3 }, { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f }, { 0xff00, 0xff60 },
 	{ 0xffe0, 0xffe6 }, { 0x1f300, 0x1f64f }, { 0x1f680, 0x1f6ff }, { 0x1f900, 0x1faff },
@@ -39,36 +34,12 @@ static bool in_ranges(const struct range *r, size_t n, uint32_t c)
 	return false;
 }
 
-/* The character at @s and its length in bytes; a byte that is part of none counts as a control. */
-static size_t decode(const char *s, uint32_t *ret)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char c = (unsigned char)*s;
-	size_t len = c < 0x80		     ? 1
-		     : c >= 0xc2 && c < 0xe0 ? 2
-		     : c >= 0xe0 && c < 0xf0 ? 3
-		     : c >= 0xf0 && c < 0xf5 ? 4
-					     : 0;
-
-	*ret = len == 1 ? c : c & (0xff >> (len + 1));
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			len = 0;
-		else
-			*ret = *ret << 6 | (s[i] & 0x3f);
-	}
-	if (len && *ret >= least[len])
-		return len;
-	*ret = 0;
-	return 1;
-}
-
 /* The next character of @s: bytes read, what to write in *@ret_len bytes at *@ret, its columns. */
 static size_t next(const char *s, bool utf8, const char **ret, size_t *ret_len, size_t *ret_columns)
 {
 	uint32_t c;
-	size_t len = decode(s, &c);
-	bool good = utf8 ? !IN(unseen, c) : c >= 0x20 && c < 0x7f;
+	size_t len = printable_next(s, &c);
+	bool good = utf8 ? printable_is(c) : c >= 0x20 && c < 0x7f;
 
 	*ret = good ? s : "?";
 	*ret_len = good ? len : 1;
