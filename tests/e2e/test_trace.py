@@ -336,15 +336,24 @@ def test_a_reader_that_is_slow_holds_nothing_up():
 
 
 def test_silence_is_explained():
-    with listener() as server, \
-            tracing("--slower-than", "1h", "--events", "exchanges", only=server) as trace:
-        with Pair(server) as pair:
-            for _ in range(4):
-                pair.exchange()
-        why = trace.process.wait_line(r"nothing to show so far: (\d+) exchanges have ended since the "
-                                      r"start, the slowest in .*: none took 1h \(--slower-than\)")
-        assert int(why[1]) == 8
-        assert trace.stop() == []
+    for _ in range(10):
+        began = time.monotonic()
+        with listener() as server, \
+                tracing("--slower-than", "1h", "--events", "exchanges", only=server) as trace:
+            with Pair(server) as pair:
+                for _ in range(4):
+                    pair.exchange()
+            # It is told three seconds after the start, which on a busy machine may be before.
+            in_time = time.monotonic() - began < 3
+            if in_time:
+                why = trace.process.wait_line(
+                    r"nothing to show so far: (\d+) exchanges have ended since the "
+                    r"start, the slowest in .*: none took 1h \(--slower-than\)")
+                assert int(why[1]) == 8
+            assert trace.stop() == []
+        if in_time:
+            break
+    assert in_time, "this machine is too slow: nothing was tested"
     with listener() as server, tracing(only=server) as trace:
         trace.process.wait_line("nothing to show so far: no exchange that --port lets through has ended")
         assert trace.stop() == []
