@@ -47,12 +47,14 @@ static int write_as_it_is(const struct output *o, const char *data, size_t len)
 /* ---- what is replaced ---- */
 
 struct place {
-	int folder;
+	int folder; /* what the path leads to is looked up once: others may rename it */
 	char name[NAME_MAX + 1];
-	bool exists;
-	struct stat old; /* if it exists */
+	int fd;		 /* of the old file; -1: there is none */
+	struct stat old; /* if there is one */
 	char temporary[NAME_MAX + 1];
 };
+
+#define PLACE_NONE ((struct place){ .folder = -1, .fd = -1 })
 
 /* The new file, with what the old one's owner and mode were; its name in @p->temporary. */
 static int make_temporary(struct place *p)
@@ -64,11 +66,11 @@ static int make_temporary(struct place *p)
 		return -errno;
 	snprintf(p->temporary, sizeof(p->temporary), ".%.200s.%08x", p->name, number);
 	fd = openat(p->folder, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		    p->exists ? 0600 : 0644);
+		    p->fd >= 0 ? 0600 : 0644);
 	if (fd < 0)
 		return -errno;
-	if (!p->exists || (fchown(fd, p->old.st_uid, p->old.st_gid) == 0 &&
-			   fchmod(fd, p->old.st_mode & 07777) == 0))
+	if (p->fd < 0 || (fchown(fd, p->old.st_uid, p->old.st_gid) == 0 &&
+			  fchmod(fd, p->old.st_mode & 07777) == 0))
 		return fd;
 	err = -errno;
 	close(fd);
@@ -76,42 +78,65 @@ static int make_temporary(struct place *p)
 	return err;
 }
 
-static bool is_mount_point(const char *path)
+static bool is_mount_point(const struct place *p)
 {
 	struct statx st;
 
-	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
+	return statx(p->folder, p->name, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
 	       st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
-/* Whether @path can be replaced, by trying; then *@p, whose folder is the caller's to close. */
-static bool find_place(const char *path, struct place *p)
+/* Opens the old file: 1, also if there is none; 0 if it is of those that are not replaced. */
+static int open_old(struct place *p)
 {
-	const char *slash = strrchr(path, '/');
+	struct stat seen;
+
+	if (fstatat(p->folder, p->name, &seen, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 1 : -errno;
+	if (!S_ISREG(seen.st_mode) || seen.st_nlink != 1 || is_mount_point(p))
+		return 0;
+	/* A link or a pipe that took its place meanwhile is not followed, and not waited for. */
+	p->fd = openat(p->folder, p->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (p->fd < 0)
+		return errno == ELOOP || errno == ENXIO ? -ESTALE : -errno;
+	if (fstat(p->fd, &p->old) < 0)
+		return -errno;
+	return p->old.st_dev == seen.st_dev && p->old.st_ino == seen.st_ino ? 1 : -ESTALE;
+}
+
+/* Fills *@p, which is to be closed whatever comes of it. Returns as open_old(). */
+static int find_place(const char *path, struct place *p)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	cleanup(cleanup_free) char *folder =
 		slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	int fd;
 
-	p->exists = lstat(path, &p->old) == 0;
-	if (!folder || (!p->exists && errno != ENOENT) ||
-	    (p->exists &&
-	     (!S_ISREG(p->old.st_mode) || p->old.st_nlink != 1 || is_mount_point(path))))
-		return false;
-	if ((size_t)snprintf(p->name, sizeof(p->name), "%s", slash ? slash + 1 : path) >=
-		    sizeof(p->name) ||
-	    !*p->name)
-		return false;
-	p->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->folder < 0)
-		return false;
-	fd = make_temporary(p);
-	if (fd < 0) {
+	if (!folder)
+		return -ENOMEM;
+	if (!*name || (size_t)snprintf(p->name, sizeof(p->name), "%s", name) >= sizeof(p->name))
+		return 0;
+	p->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return p->folder < 0 ? -errno : open_old(p);
+}
+
+static void close_place(struct place *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	if (p->folder >= 0)
 		close(p->folder);
-		return false;
-	}
+}
+
+/* Whether a file can be put there, by trying. */
+static int try_temporary(struct place *p)
+{
+	int fd = make_temporary(p);
+
+	if (fd < 0)
+		return fd;
 	close(fd);
 	unlinkat(p->folder, p->temporary, 0);
-	return true;
+	return 0;
 }
 
 /* ---- the keeper: all that is left in the child ---- */
@@ -134,7 +159,8 @@ static int copy(int in, int out, size_t left)
 			return r;
 		left -= (size_t)n;
 	}
-	return fsync(out) < 0 ? -errno : 0;
+	/* There are file systems without it. */
+	return fsync(out) < 0 && errno != EINVAL && errno != ENOSYS ? -errno : 0;
 }
 
 static int replace(int in, size_t len, struct place *p)
@@ -236,7 +262,7 @@ static bool send_all(int socket, const void *data, size_t len)
 	return true;
 }
 
-static int hand_over(const struct output *o, const char *data, size_t len)
+static int hand_over(const struct output *o, const char *data, size_t len, struct err *e)
 {
 	ssize_t n;
 	int r;
@@ -246,47 +272,81 @@ static int hand_over(const struct output *o, const char *data, size_t len)
 	do
 		n = recv(o->keeper, &r, sizeof(r), MSG_WAITALL);
 	while (n < 0 && errno == EINTR);
-	return n == sizeof(r) ? r : -EPIPE;
+	if (n != sizeof(r))
+		return err_set(e, -EPIPE,
+			       "cannot write %s: the process that writes the file has ended",
+			       o->path);
+	return r < 0 ? err_set(e, r, "cannot write %s: %s", o->path, strerror(-r)) : 0;
 }
 
 /* ---- both ---- */
 
-/* Also of one that will be replaced: it shows whether one may write to it. */
-static int open_as_it_is(const char *path, bool exists)
+/*
+ * Where fs.protected_fifos is set, a pipe of somebody else's in /tmp is not opened by a call that could
+ * make it.
+ */
+static int open_as_it_is(const char *path)
 {
-	return open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (exists ? 0 : O_CREAT), 0644);
+	const int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY;
+	int fd = open(path, flags);
+
+	if (fd < 0 && errno == ENOENT)
+		fd = open(path, flags | O_CREAT, 0644);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_place(struct output *o, struct place *p)
+{
+	int r = try_temporary(p);
+
+	if (!r)
+		return start_keeper(o, p);
+	if (p->fd < 0)
+		return r;
+	o->fd = take_fd(&p->fd);
+	return 0;
+}
+
+static int open_path(struct output *o)
+{
+	struct place p = PLACE_NONE;
+	int r = find_place(o->path, &p);
+
+	o->ours = true;
+	if (r > 0) {
+		r = open_place(o, &p);
+	} else if (!r) {
+		o->fd = open_as_it_is(o->path);
+		r = o->fd < 0 ? o->fd : 0;
+	}
+	close_place(&p);
+	return r;
 }
 
 int output_open(const char *path, struct output *o, struct err *e)
 {
-	struct place p = { .folder = -1 };
 	int r = 0;
 
 	*o = OUTPUT_NONE;
 	o->path = path;
-	if (strcmp(path, "-") == 0) {
-		o->fd = dup(STDOUT_FILENO);
-	} else if (find_place(path, &p)) {
-		r = p.exists ? open_as_it_is(path, true) : 0;
-		if (r > 0)
-			close(r);
-		if (r >= 0)
-			r = start_keeper(o, &p);
-		close(p.folder);
-		return r < 0 ? err_set(e, r, "cannot write %s: %s", path, strerror(-r)) : 0;
+	if (strcmp(path, "-") != 0) {
+		r = open_path(o);
 	} else {
-		o->ours = true;
-		o->fd = open_as_it_is(path, false);
+		o->fd = dup(STDOUT_FILENO);
+		r = o->fd < 0 ? -errno : 0;
 	}
-	if (o->fd < 0)
-		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
-	return 0;
+	if (r == -ESTALE)
+		return err_set(e, r, "cannot write %s: another file has taken its place", path);
+	return r < 0 ? err_set(e, r, "cannot write %s: %s", path, strerror(-r)) : 0;
 }
 
 int output_write(struct output *o, const char *data, size_t len, struct err *e)
 {
-	int r = o->keeper >= 0 ? hand_over(o, data, len) : write_as_it_is(o, data, len);
+	int r;
 
+	if (o->keeper >= 0)
+		return hand_over(o, data, len, e);
+	r = write_as_it_is(o, data, len);
 	return r < 0 ? err_set(e, r, "cannot write %s: %s", o->path, strerror(-r)) : 0;
 }
 
