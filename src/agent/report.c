@@ -187,6 +187,18 @@ static uint64_t check_connections(const struct measurement *m, const struct snap
 	return all > listed ? all - listed : listed - all;
 }
 
+/* What was measured is shown, whatever becomes of the file; the first error is the one that counts. */
+static int tell(struct measurement *m, const struct snapshot *s, struct err *e)
+{
+	int r = 0, r_summary = 0;
+
+	if (m->output.path)
+		r = write_document(m, s, e);
+	if (m->summary)
+		r_summary = print_summary(m, s, r < 0 ? NULL : e);
+	return r < 0 ? r : r_summary;
+}
+
 static int finish(struct measurement *m, uint64_t *ret_wrong, struct err *e)
 {
 	uint64_t unaccounted = agent_finish(m->agent);
@@ -197,10 +209,8 @@ static int finish(struct measurement *m, uint64_t *ret_wrong, struct err *e)
 		return err_set(e, -ENOMEM, "cannot write the report: out of memory");
 	if (m->connections && findings_tcp(s, &m->findings) < 0)
 		r = err_set(e, -ENOMEM, "cannot write the report: out of memory");
-	if (!r && m->output.path)
-		r = write_document(m, s, e);
-	if (!r && m->summary)
-		r = print_summary(m, s, e);
+	if (!r)
+		r = tell(m, s, e);
 	if (unaccounted)
 		log_error("%llu events are in no figure: this is a bug in sonde",
 			  (unsigned long long)unaccounted);

@@ -334,6 +334,7 @@ def on_a_small_disk(tmp_path, fill):
 def test_a_full_disk_leaves_the_old_document(tmp_path):
     done, names = on_a_small_disk(tmp_path, "full")
     assert done.returncode == 1 and "No space left" in done.stderr, done.stderr
+    assert done.stdout.startswith("sonde ")
     assert (tmp_path / "after").read_text() == (tmp_path / "old").read_text()
     assert names == ["full", "r.json"]
 
@@ -368,6 +369,31 @@ def test_killed_it_leaves_the_old_document_and_nothing_else(tmp_path):
             time.sleep(0.01)
         assert not os.path.exists(f"/proc/{keeper}")
     assert os.listdir(tmp_path) == ["r.json"] and out.read_text() == "old"
+
+
+def test_without_what_replaces_the_file_there_is_a_summary(tmp_path):
+    out = tmp_path / "r.json"
+    out.write_text("old")
+    with running(SONDE, "report", "tcp", "--output", out) as sonde:
+        sonde.wait_line("measuring")
+        os.kill(child_of(sonde.pid, "sonde-output"), signal.SIGKILL)
+        assert sonde.stop() == 1
+    assert sonde.out[0].startswith("sonde ")
+    assert f"cannot write {out}: the process that writes the file has ended" in sonde.lines[-1]
+    assert out.read_text() == "old"
+
+
+def test_a_pipe_with_a_name(tmp_path):
+    """Of somebody else, in a folder like /tmp."""
+    tmp_path.chmod(0o1777)
+    out = tmp_path / "r.json"
+    os.mkfifo(out)
+    os.chown(out, 65534, 65534)
+    with running("cat", out) as reader, running(SONDE, "report", "tcp", "--output", out) as sonde:
+        sonde.wait_line("measuring")
+        assert sonde.stop() == 0 and reader.process.wait(30) == 0
+        assert reader.stop() == 0
+        Report("\n".join(reader.out)).check_account()
 
 
 def child_of(pid, name):
