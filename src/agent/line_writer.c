@@ -2,8 +2,10 @@
 #include "agent/line_writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +19,9 @@
 /* More than a full ring of events comes to as lines, which are 600 bytes in JSON. */
 #define WAITING_MAX (8 << 20)
 
+/* Between two tries of a terminal that has room, but not for the next character. */
+#define RETRY_MS 10
+
 /* Not kept until the end of the turn, if there is room. */
 #define BATCH (64 << 10)
 
@@ -27,6 +32,7 @@ struct line_writer {
 	struct event *soon, *room, *reader;
 	struct strbuf waiting;
 	size_t written; /* of what waits */
+	bool is_full;	/* room or soon will tell */
 	bool is_gone;
 };
 
@@ -38,7 +44,18 @@ static void give_up(struct line_writer *w, int error)
 	w->gone(w->arg, error);
 }
 
-/* A descriptor that poll() says is writable takes that much without blocking. */
+int line_writer_descriptor(int fd)
+{
+	char path[32];
+	int own = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (isatty(fd))
+		own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* A pipe that poll() says is writable takes PIPE_BUF without blocking. */
 static bool has_room(const struct line_writer *w, int patience_ms)
 {
 	struct pollfd fd = { .fd = w->fd, .events = POLLOUT };
@@ -46,28 +63,32 @@ static bool has_room(const struct line_writer *w, int patience_ms)
 	return poll(&fd, 1, patience_ms) > 0;
 }
 
-/* One piece; 0, or a negative errno. */
+/* One piece: 1, 0 if there is no room, or a negative errno. */
 static int write_some(struct line_writer *w)
 {
 	size_t len = w->waiting.len - w->written;
 	ssize_t n = write(w->fd, w->waiting.data + w->written, len < PIPE_BUF ? len : PIPE_BUF);
 
 	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+		return errno == EINTR ? 1 : errno == EAGAIN ? 0 : -errno;
 	w->written += (size_t)n;
-	return 0;
+	return 1;
 }
 
 static void flush(struct line_writer *w)
 {
-	int r = 0;
+	const struct timeval retry = { .tv_usec = RETRY_MS * 1000 };
 
+	w->is_full = false;
 	while (!w->is_gone && w->written < w->waiting.len) {
-		if (!has_room(w, 0)) {
-			event_add(w->room, NULL);
+		bool room = has_room(w, 0);
+		int r = room ? write_some(w) : 0;
+
+		if (r == 0) {
+			w->is_full = true;
+			event_add(room ? w->soon : w->room, room ? &retry : NULL);
 			return;
 		}
-		r = write_some(w);
 		if (r < 0)
 			give_up(w, r);
 	}
@@ -121,7 +142,7 @@ bool line_writer_add(struct line_writer *w, const char *lines, size_t len)
 		give_up(w, -ENOMEM);
 		return false;
 	}
-	if (event_pending(w->room, EV_WRITE, NULL))
+	if (w->is_full)
 		return true;
 	if (w->waiting.len - w->written >= BATCH)
 		flush(w);
@@ -146,6 +167,8 @@ uint64_t line_writer_end(struct line_writer *w, int patience_ms)
 		r = write_some(w);
 		if (r < 0)
 			give_up(w, r);
+		else if (r == 0)
+			poll(NULL, 0, RETRY_MS);
 	}
 	for (size_t i = w->written; i < w->waiting.len; i++)
 		n += w->waiting.data[i] == '\n';

@@ -9,6 +9,13 @@ struct event_base;
 struct line_writer;
 
 /*
+ * Another descriptor of what @fd leads to, for line_writer_new(): of a terminal one of its own, which
+ * never blocks, and leaves those of others as they are. That needs the right to write to the terminal:
+ * to be called before rights are given up. The caller closes it. A negative number, and errno, on error.
+ */
+int line_writer_descriptor(int fd);
+
+/*
  * Whole lines to a descriptor whose reader may be slow or go away. Never blocks the loop: what the
  * reader has no room for waits, 8 MiB of it, and goes on when there is room again.
  *

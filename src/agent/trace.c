@@ -30,6 +30,7 @@
 struct trace {
 	const struct config *config;
 	struct agent *agent;
+	int out;
 	struct trace_style style;
 	struct line_writer *writer;
 	struct strbuf line;
@@ -150,7 +151,7 @@ static int follow(struct trace *t, struct err *e)
 
 	t->tick = event_new(base, -1, EV_PERSIST, on_tick, t);
 	if (!t->tick || event_add(t->tick, &second) < 0 ||
-	    line_writer_new(base, STDOUT_FILENO, on_gone, t, &t->writer) < 0)
+	    line_writer_new(base, t->out, on_gone, t, &t->writer) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (isatty(STDOUT_FILENO) && !t->config->json) {
 		trace_header(&t->style, &t->line);
@@ -238,6 +239,9 @@ static int trace_open(struct trace *t, struct err *e)
 
 	if (r < 0)
 		return r;
+	t->out = line_writer_descriptor(STDOUT_FILENO);
+	if (t->out < 0)
+		return err_set(e, -errno, "cannot write to standard output: %s", strerror(errno));
 	/* libevent and a reader that ends: neither is to end us. */
 	signal(SIGPIPE, SIG_IGN);
 	t->style = (struct trace_style){
@@ -252,7 +256,7 @@ enum exit_status command_trace(const struct config *asked)
 {
 	cleanup(strbuf_done) struct strbuf names = {};
 	struct config c = *asked;
-	struct trace t = { .config = &c };
+	struct trace t = { .config = &c, .out = -1 };
 	uint64_t unaccounted = 0;
 	struct err e = {};
 	int err = choose_probes(asked, &names, &e);
@@ -280,6 +284,8 @@ enum exit_status command_trace(const struct config *asked)
 	if (t.tick)
 		event_free(t.tick);
 	line_writer_free(t.writer);
+	if (t.out >= 0)
+		close(t.out);
 	agent_free(t.agent);
 	strbuf_done(&t.line);
 	if (err < 0)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,6 +147,45 @@ static void a_reader_that_ends_is_known_at_once(void **state)
 	assert_int_equal(w->n_gone, 1);
 }
 
+/* Nobody reads a terminal: neither the loop nor the end blocks, and nothing is lost before the end. */
+static void a_terminal_does_not_block(void **state)
+{
+	struct world *w = *state;
+	struct event_base *base = event_base_new();
+	struct line_writer *writer;
+	int ours, theirs, fd;
+	size_t left;
+
+	assert_int_equal(openpty(&ours, &theirs, NULL, NULL, NULL), 0);
+	fd = line_writer_descriptor(theirs);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(theirs, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(line_writer_new(base, fd, on_gone, w, &writer), 0);
+	alarm(30);
+	for (int i = 0; i < 20000; i++) {
+		assert_true(line_writer_add(writer, "0123456789\n", 11));
+		if (i % 100 == 0)
+			event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	assert_true(line_writer_end(writer, 20) > 0);
+	fcntl(ours, F_SETFL, O_NONBLOCK);
+	/* A terminal writes CR LF. */
+	for (left = 20000 * 12; left;) {
+		ssize_t n = read(ours, w->got, left);
+
+		left -= n > 0 ? (size_t)n : 0;
+		event_base_loop(base, n > 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+	}
+	assert_int_equal(line_writer_end(writer, 0), 0);
+	alarm(0);
+	assert_int_equal(w->n_gone, 0);
+	line_writer_free(writer);
+	event_base_free(base);
+	close(fd);
+	close(theirs);
+	close(ours);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -155,6 +195,7 @@ int main(void)
 		TEST(what_has_no_room_waits_and_then_is_refused),
 		TEST(the_end_is_patient_for_so_long),
 		TEST(a_reader_that_ends_is_known_at_once),
+		TEST(a_terminal_does_not_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
