@@ -249,8 +249,9 @@ const struct command commands[] = {
 	  "measure for a while and write one JSON document",
 	  "Measures for --duration, or until Ctrl-C, which completes the report instead of losing "
 	  "it. Of TCP it has each connection, percentiles and a histogram beside the metrics; "
-	  "docs/report.md says what its keys mean. On a terminal a summary for people takes its "
-	  "place, and every ten seconds a line says how far it is." },
+	  "docs/report.md says what its keys mean; --tcp.detail adds where the time goes and what "
+	  "failed. On a terminal a summary for people takes its place, and every ten seconds a line "
+	  "says how far it is." },
 	{ COMMAND_TRACE, "trace", "[PROBE...]", 32, "show single exchanges as they happen",
 	  "Each exchange as it ends, each connection that failed and each that is over is a line: "
 	  "when, who, with whom (the arrow points at the server), how long, and where the time went. "

@@ -274,8 +274,12 @@ static void tcp_part(const struct report_summary *r, const struct exchanges *x,
 		table_draw(tcp_columns, services, MAX_SERVICES, style, out);
 	slowest(r->connections, style, out);
 	omitted(r->connections, style, out);
-	if (r->detail)
+	if (r->detail) {
 		failures(r->snapshot, style, out);
+	} else {
+		strbuf_putc(out, '\n');
+		style_line(style, DIM, "--tcp.detail: where time goes, and what failed", out);
+	}
 }
 
 void report_summary_render(const struct report_summary *r, const struct terminal_style *asked,
