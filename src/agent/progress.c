@@ -50,7 +50,7 @@ static void tell(struct progress *p, struct snapshot *now)
 {
 	cleanup(strbuf_done) struct strbuf text = {};
 
-	report_progress_render(now, p->before, p->began_ns, p->terminal, &text);
+	report_progress_render(now, p->before, p->began_ns, true, &text);
 	log_info("%s", strbuf_str(&text));
 	snapshot_free(p->before);
 	p->before = now;
@@ -60,8 +60,8 @@ void progress_tick(struct progress *p, struct snapshot *now)
 {
 	uint64_t time_ns = clock_boot_ns();
 
-	/* The timer's clock is not quite this one. */
-	if (now && time_ns + NSEC_PER_SEC / 2 >= p->next_ns) {
+	/* In a pipe or a file it is silent. The timer's clock is not quite this one. */
+	if (p->terminal && now && time_ns + NSEC_PER_SEC / 2 >= p->next_ns) {
 		tell(p, now);
 		p->next_ns += EVERY_NS;
 	} else {

@@ -7,8 +7,8 @@
 #include "model/snapshot.h"
 
 /*
- * What `sonde report` shows on standard error while it measures: a line every ten seconds in the log,
- * and on a terminal the time that is left, in place.
+ * What `sonde report` shows on a terminal while it measures, on standard error: a line every ten
+ * seconds in the log, and the time that is left, in place. Elsewhere, nothing.
  */
 struct progress {
 	bool terminal, color, running;

@@ -241,36 +241,57 @@ def test_documents_of_the_unit_tests_are_by_the_schema():
 class Terminal:
     """A command on a terminal of 100 columns."""
 
-    def __init__(self, *argv, env=None):
+    def __init__(self, *argv, env=None, stdout=None):
         ours, theirs = pty.openpty()
         self.process = subprocess.Popen([SONDE, "report", *map(str, argv)], env={**ENV, **(env or {})},
-                                        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+                                        stdin=subprocess.DEVNULL, stdout=stdout or theirs,
+                                        stderr=theirs)
         os.close(theirs)
-        self.text = b""
+        self.data = b""
         self.ours = ours
 
-    def finish(self):
-        while True:
-            try:
-                data = os.read(self.ours, 65536)
-            except OSError:  # how a terminal ends
-                break
-            self.text += data
+    @property
+    def text(self):
+        return self.data.decode(errors="replace").replace("\r\n", "\n")
+
+    def read(self):
+        """Takes what has come since; false at the end."""
+        try:
+            self.data += os.read(self.ours, 65536)
+        except OSError:  # how a terminal ends
+            return False
+        return True
+
+    def wait(self, pattern):
+        while not re.search(pattern, plain(self.text), re.M):
+            assert self.read(), self.text
+
+    def finish(self, sig=None):
+        if sig:
+            self.process.send_signal(sig)
+        while self.read():
+            pass
         os.close(self.ours)
-        return self.process.wait(30), self.text.decode().replace("\r\n", "\n")
+        return self.process.wait(30), self.text
+
+
+def plain(text):
+    """Without colours, and what is drawn in place as lines."""
+    return re.sub(r"\x1b\[[0-9;]*[mK]", "", text).replace("\r", "\n")
 
 
 def test_a_terminal_gets_a_summary():
-    terminal = Terminal("tcp", "--duration", "2s")
-    time.sleep(1)
+    terminal = Terminal("tcp", "--duration", "60s")
+    terminal.wait("measuring")
     tcp_pair("--exchanges", 20)
-    status, text = terminal.finish()
+    terminal.wait("s to go")
+    status, text = terminal.finish(signal.SIGINT)
     assert status == 0 and "\x1b[" in text and '"metrics"' not in text
-    plain = re.sub(r"\x1b\[[0-9;]*[mK]|\r", "", text)
-    assert "s to go (Ctrl-C ends it now)" in plain
-    assert re.search(r"^tcp_pair +(client|server) +127\.0\.0\.1 +\d+ +\d+ ", plain, re.M)
+    text = plain(text)
+    assert "s to go (Ctrl-C ends it now)" in text and "--tcp.detail" in text
+    assert re.search(r"^tcp_pair +(client|server) +127\.0\.0\.1 +\d+ +\d+ ", text, re.M)
     for title in ("EXCHANGES", "TIME TO THE ANSWER", "TCP SERVICE", "SLOWEST SOCKETS"):
-        assert re.search(rf"^{title}", plain, re.M)
+        assert re.search(rf"^{title}", text, re.M)
 
 
 def test_a_terminal_without_colours():
@@ -293,13 +314,21 @@ def test_a_file_leaves_the_summary_to_standard_output(tmp_path):
     Report(report("--duration", "100ms", "--output", "/dev/stdout").stdout)
 
 
-def test_progress():
-    with running(SONDE, "report", "tcp", "--duration", "12s") as sonde:
-        sonde.wait_line("measuring")
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}], ids=["colours", "none"])
+def test_progress(env):
+    """On a terminal, and in colours of its own: standard output is none."""
+    terminal = Terminal("tcp", env=env, stdout=subprocess.DEVNULL)
+    with running(SONDE, "report", "tcp", "--duration", "12s") as piped:
+        terminal.wait("measuring")
+        piped.wait_line("measuring")
         tcp_pair("--exchanges", 20)
-        sonde.wait_line(r"^sonde: \d+s: [\d.]+( [kM])? exchanges, [\d.]+ [kM]?/s, "
-                        r"p50 [\d.]+ [um]?s, p99 [\d.]+ [um]?s$")
-        assert sonde.process.wait(30) == 0
+        terminal.wait(r"^sonde: \d+s: [\d.]+( [kM])? exchanges, [\d.]+ [kM]?/s, "
+                      r"p50 [\d.]+ [µm]?s, p99 [\d.]+ [µm]?s$")
+        status, text = terminal.finish(signal.SIGINT)
+        assert status == 0
+        assert piped.process.wait(30) == 0 and piped.stop() == 0
+    assert bool(re.search(r"\x1b\[[0-9;]*m", text)) == (not env)
+    assert not [line for line in piped.lines if "exchanges" in line or "to go" in line]
 
 
 # ---- the file ----
