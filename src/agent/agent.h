@@ -53,7 +53,7 @@ struct snapshot *agent_snapshot(struct agent *a);
 /* Calls @ready from the loop, once all hooks and the programs that ran at the start are probed. */
 void agent_on_ready(struct agent *a, void (*ready)(void *arg), void *arg);
 
-/* Runs the loop until agent_stop(), SIGINT or SIGTERM. */
+/* Runs the loop until agent_stop(), SIGINT, SIGTERM or SIGHUP. */
 void agent_loop(struct agent *a);
 void agent_stop(struct agent *a);
 

@@ -214,7 +214,7 @@ const struct opt opts[] = {
 	{ "json", 'j', OPT_BOOL, AT(json), .fallback = "false",
 	  .commands = REPORT | TRACE | DOCTOR | PLAN | LIST | COMPARE | VERSION,
 	  .group = OPT_GROUP_OUTPUT,
-	  .help = "print JSON; report: and no summary",
+	  .help = "print JSON; a report then comes without its summary",
 	  .text = "A report is JSON in any case: this prints it on a terminal too." },
 	{ "color", 0, OPT_CHOICE, AT(color), .choices = "auto|always|never", .fallback = "auto",
 	  .metavar = "WHEN", .commands = RUN | REPORT | TRACE | DOCTOR | PLAN | COMPARE,
