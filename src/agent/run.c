@@ -121,6 +121,13 @@ static bool wants_logs(const struct config *c)
 	return c->otlp_logs && !c->otlp_disabled && (*c->otlp_endpoint || *c->otlp_logs_endpoint);
 }
 
+/* It was given, and nothing asks for it. */
+static bool slowness_is_idle(const struct config *c)
+{
+	return c->layer[opt_find("otlp.logs_slower_than") - opts] > LAYER_DEFAULT &&
+	       !(c->otlp_logs & EVENTS_EXCHANGES);
+}
+
 /* Nothing that costs is asked of the kernel without somebody to send it to. */
 static struct probe_singles wanted_singles(struct run *r)
 {
@@ -190,6 +197,7 @@ static int open_run(struct run *r, struct err *e)
 		.otlp_timeout_ns = c->otlp_timeout_ns,
 		.otlp_interval_ns = c->otlp_interval_ns,
 		.otlp_logs = wants_logs(c),
+		.otlp_logs_all_speeds = !c->otlp_logs_slower_than_ns,
 		.otlp_logs_endpoint = c->otlp_disabled ? "" : c->otlp_logs_endpoint,
 		.otlp_logs_headers = c->otlp_logs_headers,
 		.otlp_logs_timeout_ns = c->otlp_logs_timeout_ns,
@@ -263,6 +271,9 @@ enum exit_status command_run(const struct config *c)
 		log_warn(
 			"otlp.logs asks for log records, but there is no endpoint to send them to: "
 			"give otlp.endpoint or otlp.logs_endpoint");
+	if (!err && slowness_is_idle(c))
+		log_warn("otlp.logs_slower_than has no effect: otlp.logs does not ask for "
+			 "exchanges");
 	if (!err)
 		err = agent_new_with(c, &singles, NULL, &r.agent, &e);
 	if (!err)

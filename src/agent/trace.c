@@ -266,6 +266,8 @@ enum exit_status command_trace(const struct config *asked)
 		return err == -EINVAL ? STATUS_WRONG_USE : status_of(err);
 	}
 	c.probes = names.data;
+	if (c.slower_than_ns && c.events && !(c.events & EVENTS_EXCHANGES))
+		log_warn("--slower-than has no effect: --events has no exchanges");
 	err = trace_open(&t, &e);
 	if (!err)
 		err = follow(&t, &e);

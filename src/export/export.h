@@ -26,7 +26,8 @@ struct export_settings {
 	const char *otlp_headers;	   /* k=v,k=v, percent-encoded; "" */
 	uint64_t otlp_timeout_ns;
 	uint64_t otlp_interval_ns;
-	bool otlp_logs; /* single events, as log records */
+	bool otlp_logs;		   /* single events, as log records */
+	bool otlp_logs_all_speeds; /* those of exchanges that are not slow, too */
 	const char *otlp_logs_endpoint, *otlp_logs_headers;
 	uint64_t otlp_logs_timeout_ns;
 	uint64_t otlp_logs_delay_ns; /* how long a record waits for others to come */
@@ -117,6 +118,7 @@ int otlp_encode(const struct snapshot *s, const struct export_env *env, uint64_t
 struct log_record {
 	struct event *event; /* event_copy() */
 	uint64_t time_unix_ns, observed_unix_ns;
+	bool any_speed; /* an exchange, which is not here because it is slow: it is no warning */
 };
 
 /* An ExportLogsServiceRequest of the @n records: one resource for each service. -ENOMEM. */

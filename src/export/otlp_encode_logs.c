@@ -33,6 +33,8 @@ struct encoder {
 
 /* ---- words ---- */
 
+enum { EXCHANGE };
+
 static const struct kind {
 	const char *event;
 	const char *duration; /* the attribute that holds it */
@@ -40,7 +42,7 @@ static const struct kind {
 	const char *behind;   /* before the error or the duration */
 	int severity;
 } kinds[] = {
-	{ "tcp.exchange", "tcp.exchange.duration", "exchange with", "took", WARN },
+	[EXCHANGE] = { "tcp.exchange", "tcp.exchange.duration", "exchange with", "took", WARN },
 	{ "tcp.connect.failed", "tcp.connect.duration", "connecting to", "failed after", WARN },
 	{ "tcp.connection", "tcp.connection.duration", "connection with", "ended after", INFO },
 }, unknown = { "", "event.duration", "event with", "took", INFO };
@@ -99,6 +101,13 @@ static int attributes(struct encoder *e, const struct event *ev, pb_record *r)
 	return 0;
 }
 
+static int severity(const struct log_record *r)
+{
+	const struct kind *kind = kind_of(r->event);
+
+	return kind == &kinds[EXCHANGE] && r->any_speed ? INFO : kind->severity;
+}
+
 static pb_record *record(struct encoder *e, const struct log_record *from)
 {
 	pb_record *r = otlp_message(&e->pool, &RECORD);
@@ -108,7 +117,7 @@ static pb_record *record(struct encoder *e, const struct log_record *from)
 		return NULL;
 	r->time_unix_nano = from->time_unix_ns;
 	r->observed_time_unix_nano = from->observed_unix_ns;
-	r->severity_number = kind_of(from->event)->severity;
+	r->severity_number = severity(from);
 	r->severity_text = OTLP_BORROW(r->severity_number == WARN ? "WARN" : "INFO");
 	r->event_name = OTLP_BORROW(from->event->name);
 	r->body = otlp_string(&e->pool, text);

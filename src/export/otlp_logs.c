@@ -163,6 +163,7 @@ void otlp_logs_event(struct otlp_logs *l, const struct event *ev)
 		.event = copy,
 		.time_unix_ns = ev->time_ns + offset_ns,
 		.observed_unix_ns = now_ns + offset_ns,
+		.any_speed = l->env->settings->otlp_logs_all_speeds,
 	};
 	plan(l);
 }

@@ -37,14 +37,15 @@ static const pb_value *find(size_t n, pb_key_value **attrs, const char *key)
 	return NULL;
 }
 
-static pb_request *encode(const struct event *const *list, size_t n)
+static pb_request *encode_at(const struct event *const *list, size_t n, bool any_speed)
 {
 	cleanup(strbuf_done) struct strbuf out = {};
 	struct log_record records[16];
 	pb_request *request;
 
 	for (size_t i = 0; i < n; i++) {
-		records[i] = (struct log_record){ event_copy(list[i]), 1000 + i, 2000 + i };
+		records[i] =
+			(struct log_record){ event_copy(list[i]), 1000 + i, 2000 + i, any_speed };
 		assert_non_null(records[i].event);
 	}
 	assert_int_equal(otlp_encode_logs(records, n, &fixture_env, &out), 0);
@@ -53,6 +54,11 @@ static pb_request *encode(const struct event *const *list, size_t n)
 	request = request_unpack(NULL, out.len, (uint8_t *)out.data);
 	assert_non_null(request);
 	return request;
+}
+
+static pb_request *encode(const struct event *const *list, size_t n)
+{
+	return encode_at(list, n, false);
 }
 
 static void assert_attributes(const pb_record *r, const struct event *ev)
@@ -70,6 +76,26 @@ static void assert_attributes(const pb_record *r, const struct event *ev)
 		else
 			assert_true(v->double_value == a->real);
 	}
+}
+
+/* Without a bound an exchange is no warning; a failure is one all the same. */
+static void exchanges_of_all_speeds_are_informational(void **state)
+{
+	const struct event *list[] = { &events[CLIENT], &events[FAILED] };
+	pb_request *request = encode_at(list, 2, true);
+	static const char *const severities[] = { "INFO", "WARN" };
+	size_t seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < request->n_resource_logs; i++) {
+		const pb_resource_logs *rl = request->resource_logs[i];
+
+		for (size_t k = 0; k < rl->scope_logs[0]->n_log_records; k++)
+			assert_string_equal(rl->scope_logs[0]->log_records[k]->severity_text,
+					    severities[seen++]);
+	}
+	assert_int_equal(seen, 2);
+	request_free(request, NULL);
 }
 
 static void every_field_of_a_record(void **state)
@@ -457,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field_of_a_record),
+		cmocka_unit_test(exchanges_of_all_speeds_are_informational),
 		cmocka_unit_test(a_resource_for_each_service),
 		TEST(a_batch_waits_for_the_delay),
 		TEST(a_whole_batch_does_not_wait),
