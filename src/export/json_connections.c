@@ -122,10 +122,11 @@ int json_put_connections(const struct report *r, struct strbuf *out)
 	uint64_t sockets, exchanges;
 	struct exchanges x;
 
+	/* First: the groups borrow from the connections, until the next call. */
+	connections_omitted(r->connections, &sockets, &exchanges);
 	if (connection_groups_make(r->connections, &groups) < 0)
 		return -ENOMEM;
 	exchanges_of(r->snapshot, &x);
-	connections_omitted(r->connections, &sockets, &exchanges);
 	/* Those too whose connection was lost on its way: sonde.events counts it. */
 	exchanges += hist_count(&x.all) - connections_sum(r->connections)->exchanges;
 	json_put(out, "total_events", count(hist_count(&x.all)));

@@ -173,6 +173,9 @@ static uint64_t value_of(const struct snap_metric *m, const struct snap_series *
 	return m->metric->kind == METRIC_HISTOGRAM ? hist_count(s->hist) : s->counter;
 }
 
+/* More names than these are added up. */
+#define MAX_NAMES 16
+
 /* Adds "12 refused, 3 timed_out": the values of @metric by attribute @key, where it is there. */
 static void by_attribute(const struct snapshot *now, const char *metric, const char *key,
 			 struct strbuf *out)
@@ -181,7 +184,7 @@ static void by_attribute(const struct snapshot *now, const char *metric, const c
 	struct {
 		const char *name;
 		uint64_t n;
-	} sums[16] = {};
+	} sums[MAX_NAMES + 1] = { [MAX_NAMES] = { "others", 0 } };
 	size_t n = 0, at;
 
 	for (size_t i = 0; m && i < m->n_series; i++) {
@@ -191,12 +194,13 @@ static void by_attribute(const struct snapshot *now, const char *metric, const c
 			continue;
 		for (at = 0; at < n && strcmp(sums[at].name, a->str) != 0; at++)
 			;
-		if (at == ARRAY_SIZE(sums))
-			continue;
-		n += at == n;
-		sums[at].name = a->str;
+		if (at < MAX_NAMES) {
+			n += at == n;
+			sums[at].name = a->str;
+		}
 		sums[at].n += value_of(m, &m->series[i]);
 	}
+	n += sums[MAX_NAMES].n > 0;
 	for (at = 0; at < n; at++)
 		strbuf_printf(out, "%s%llu %s", at ? ", " : "", (unsigned long long)sums[at].n,
 			      sums[at].name);

@@ -85,6 +85,31 @@ static void what_went_wrong(void **state)
 	check("tests/golden/summary_detail_color.txt", &t, true, &colored);
 }
 
+/* Whatever the names are, the sum is whole. */
+static void more_kinds_of_failures_than_are_named(void **state)
+{
+	cleanup(traffic_done) struct traffic t = traffic_new(2);
+	cleanup(snapshot_freep) struct snapshot *s = NULL;
+	cleanup(strbuf_done) struct strbuf text = {};
+
+	for (int i = 0; i < 18; i++) {
+		char name[16];
+		const struct attr error = ATTR_STR("error.type", name);
+
+		snprintf(name, sizeof(name), "e%02d", i);
+		for (int k = 0; k <= i; k++)
+			traffic_observe(&t, T_HANDSHAKE, "shop", &error, 1, 1000000);
+	}
+	assert_int_equal(registry_snapshot(t.registry, &s), 0);
+	report_summary_render(&(struct report_summary){ .snapshot = s,
+							.seconds = 60,
+							.connections = t.connections,
+							.detail = true },
+			      &(struct terminal_style){ .width = 300, .host_name = "r" }, &text);
+	assert_non_null(strstr(strbuf_str(&text), "1 e00, 2 e01, "));
+	assert_non_null(strstr(strbuf_str(&text), ", 16 e15, 35 others\n"));
+}
+
 static void nothing(void **state)
 {
 	cleanup(traffic_done) struct traffic t = traffic_new(2);
@@ -131,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page),
 		cmocka_unit_test(what_went_wrong),
+		cmocka_unit_test(more_kinds_of_failures_than_are_named),
 		cmocka_unit_test(nothing),
 		cmocka_unit_test(progress),
 	};
