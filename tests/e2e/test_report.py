@@ -89,7 +89,7 @@ def test_sockets_that_are_open_at_the_end():
         with running(WORK / "tcp_pair", "--client-only", "127.0.0.1", port, "--connections", 3,
                      "--exchanges", 10, "--hold", 60000) as client:
             pids = client.pid, server.pid
-            settle(server.pid, 30)
+            settle(port, 30, *pids)
             report = finish()
     for entries, pid in zip(two_sides(report, port), pids):
         assert [c["events"] for c in entries] == [10] * 3
@@ -98,15 +98,31 @@ def test_sockets_that_are_open_at_the_end():
                    for c in entries)
 
 
-def settle(pid, n):
-    """Until a server has nothing more to do: it waits again after its last answer."""
-    end = time.monotonic() + 30
-    calls = []
-    while time.monotonic() < end and (len(calls) < 5 or len(set(calls[-5:])) > 1):
-        calls.append(pathlib.Path(f"/proc/{pid}/io").read_text() + str(
-            pathlib.Path(f"/proc/{pid}/status").read_text().split("ctxt_switches:")[1].split()[0]))
-        time.sleep(0.1)
-    assert len(set(calls[-5:])) == 1, n
+def established(port):
+    """What ss says of each open socket of a client of @port."""
+    return subprocess.run(["ss", "-tinHO", "state", "established", "dport", "=", f":{port}"], text=True,
+                          check=True, stdout=subprocess.PIPE, timeout=30).stdout.splitlines()
+
+
+def asleep(pid):
+    return all(task.joinpath("stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+               for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+
+def until(happened, what):
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end, f"{what}: not within a minute"
+        time.sleep(0.02)
+
+
+def settle(port, answers, *pids):
+    """Until all answers of tcp_pair, 1000 bytes each, are read, and both programs wait again."""
+    def read():
+        sockets = established(port)
+        return all(int(line.split()[0]) == 0 for line in sockets) and 1000 * answers == sum(
+            int(n) for line in sockets for n in re.findall(r"bytes_received:(\d+)", line))
+    until(lambda: read() and all(map(asleep, pids)), f"{answers} answers on port {port}")
 
 
 @pytest.mark.parametrize("hold", [0, 60000], ids=["closed", "open"])
@@ -116,11 +132,11 @@ def test_connections_that_are_older_than_sonde(tmp_path, hold):
         port = int(server.wait_line(r"port (\d+)")[1])
         with running(WORK / "tcp_pair", "--client-only", "127.0.0.1", port, "--connections", 2,
                      "--exchanges", 20, "--hold", hold, "--wait-for", go) as client:
-            time.sleep(0.3)
+            until(lambda: len(established(port)) == 2, "two connections")
             with measuring("tcp") as finish:
                 go.write_text("")
                 if hold:
-                    settle(server.pid, 40)
+                    settle(port, 40, client.pid, server.pid)
                 else:
                     client.process.wait(30)
                     server.process.wait(30)
@@ -190,12 +206,20 @@ def test_five_thousand_short_connections():
         assert all(c["events"] == c["sockets"] for c in entries)
 
 
+def written(pid):
+    """Calls of write() and the like."""
+    return int(re.search(r"^syscw: (\d+)", pathlib.Path(f"/proc/{pid}/io").read_text(), re.M)[1])
+
+
 @pytest.mark.parametrize("headers", [(), ("-H", "Connection: close")], ids=["kept", "short"])
 def test_the_end_amid_traffic(tmp_path, headers):
     """Sums agree, whatever was under way and whatever ended while hooks were taken off."""
     with nginx_server(tmp_path, log=False) as (port, _), measuring("tcp") as finish, \
-            running(shutil.which("wrk"), "-t1", "-c16", "-d30", *headers, f"http://127.0.0.1:{port}/"):
-        time.sleep(1)
+            running(shutil.which("wrk"), "-t1", "-c16", "-d60", *headers,
+                    f"http://127.0.0.1:{port}/") as wrk:
+        # Each of its connections had its turn: it asks on one after the other.
+        until(lambda: written(wrk.pid) > 100 * 16 and (headers or len(established(port)) == 16),
+              "1600 requests of wrk")
         report = finish()
     asked, answered = two_sides(report, port)
     assert report.count("tcp.server.exchange.duration", "nginx", server__port=port) > 100
