@@ -186,9 +186,9 @@ def answer(listener, n):
                 peer.sendall(b"answer")
 
 
-def test_five_thousand_short_connections():
-    n = 5000
-    with measuring("tcp") as finish, socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+def short_connections(n):
+    """One exchange on each; the port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
         port = listener.getsockname()[1]
         server = threading.Thread(target=answer, args=(listener, n), daemon=True)
         server.start()
@@ -197,6 +197,37 @@ def test_five_thousand_short_connections():
                 one.sendall(b"ask")
                 assert one.recv(100) == b"answer"
         server.join()
+    return port
+
+
+def test_ends_that_found_the_ring_full():
+    """Sonde is held up while 30,000 sockets end, for which 8 MiB are no room: their exchanges are counted."""
+    n = 15000
+    with running(SONDE, "report", "tcp") as sonde:
+        sonde.wait_line("measuring")
+        os.kill(sonde.pid, signal.SIGSTOP)
+        try:
+            port = short_connections(n)
+        finally:
+            os.kill(sonde.pid, signal.SIGCONT)
+        assert sonde.stop() == 0, sonde.lines
+    report = Report("\n".join(sonde.out), by_process=True)
+    for side in ("client", "server"):
+        assert report.count(f"tcp.{side}.exchange.duration", server__port=port) == n
+    lost = report.fates("tcp")["dropped_ring_full"]
+    warned = [re.search(r"(\d+) connections ended .* told: (\d+) exchanges", line)
+              for line in sonde.lines]
+    (warned,) = filter(None, warned)
+    untold = report.document["total_events"] - sum(report.document["histogram"].values())
+    assert [int(warned[1]), int(warned[2])] == [lost, untold]
+    assert 0 < lost < 2 * n and untold > 0
+    assert report.document["connections_omitted"]["events"] >= untold
+
+
+def test_five_thousand_short_connections():
+    n = 5000
+    with measuring("tcp") as finish:
+        port = short_connections(n)
         report = finish()
     omitted = report.document["connections_omitted"]["count"]
     for side, entries in zip(("client", "server"), two_sides(report, port)):
@@ -229,6 +260,12 @@ def test_the_end_amid_traffic(tmp_path, headers):
         # One more it makes and closes, to see whether somebody is there.
         for entries in (asked, answered):
             assert sum(c["open"] for c in entries) == 16 and len(entries) == 17
+
+
+def test_the_share_that_was_asked_for():
+    document = Report(report("--duration", "100ms", "--sample", "0.25").stdout).document
+    assert document["sampling_rate"] == 0.25
+    assert Report(report("--duration", "100ms").stdout).document["sampling_rate"] == 1
 
 
 def test_only_what_was_measured():
