@@ -13,13 +13,11 @@
 #include "model/event.h"
 #include "model/utf8.h"
 
-#define MAX_STRING_BYTES 1024
-
 static json_t *text(const char *s)
 {
 	cleanup(strbuf_done) struct strbuf clean = {};
 
-	utf8_scrub(&clean, s, MAX_STRING_BYTES);
+	utf8_scrub(&clean, s, UTF8_STRING_MAX);
 	return strbuf_failed(&clean) ? NULL : json_string(strbuf_str(&clean));
 }
 

@@ -7,14 +7,12 @@
 #include "base/cleanup.h"
 #include "model/utf8.h"
 
-#define MAX_STRING_BYTES 1024
-
 /* Where a string is in the text behind the attributes, while that may still move. */
 static size_t put(struct strbuf *texts, const char *s)
 {
 	size_t at = texts->len;
 
-	utf8_scrub(texts, s, MAX_STRING_BYTES);
+	utf8_scrub(texts, s, UTF8_STRING_MAX);
 	strbuf_putc(texts, '\0');
 	return at;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/exchanges.h"
 
-static void add_all(const struct snapshot *s, const char *metric, struct hist *into)
+void exchanges_add(const struct snapshot *s, const char *metric, struct hist *into)
 {
 	const struct snap_metric *m = snapshot_find(s, metric);
 
@@ -12,8 +12,8 @@ static void add_all(const struct snapshot *s, const char *metric, struct hist *i
 void exchanges_of(const struct snapshot *s, struct exchanges *ret)
 {
 	*ret = (struct exchanges){};
-	add_all(s, "tcp.client.exchange.duration", &ret->client);
-	add_all(s, "tcp.server.exchange.duration", &ret->server);
+	exchanges_add(s, "tcp.client.exchange.duration", &ret->client);
+	exchanges_add(s, "tcp.server.exchange.duration", &ret->server);
 	hist_merge(&ret->all, &ret->client);
 	hist_merge(&ret->all, &ret->server);
 }

@@ -13,4 +13,7 @@ struct exchanges {
 	struct hist all;    /* of both */
 };
 
+/* Adds the histograms of all series of @metric, if there is such a one, to *@into. */
+void exchanges_add(const struct snapshot *s, const char *metric, struct hist *into);
+
 void exchanges_of(const struct snapshot *s, struct exchanges *ret);

@@ -9,14 +9,7 @@
 #include "ui/terminal.h"
 #include "ui/text.h"
 
-static void sum_of(const struct snapshot *s, const char *metric, struct hist *ret)
-{
-	const struct snap_metric *m = s ? snapshot_find(s, metric) : NULL;
-
-	*ret = (struct hist){};
-	for (size_t i = 0; m && m->metric->kind == METRIC_HISTOGRAM && i < m->n_series; i++)
-		hist_merge(ret, m->series[i].hist);
-}
+#define REQUESTS "http.server.request.duration"
 
 static void progress_of(const struct hist *now, const struct hist *before, double seconds,
 			const char *what, bool utf8, struct strbuf *out)
@@ -38,15 +31,16 @@ void report_progress_render(const struct snapshot *now, const struct snapshot *b
 	uint64_t from = before ? before->time_ns : began_ns, lost;
 	double seconds = now->time_ns > from ? (double)(now->time_ns - from) / NSEC_PER_SEC : 0;
 	char text[UNIT_TEXT_MAX];
-	struct hist h, h_before;
+	struct hist h = {}, h_before = {};
 	struct exchanges x, x_before = {};
 	cleanup(strbuf_done) struct strbuf parts = {};
 
 	exchanges_of(now, &x);
-	if (before)
+	exchanges_add(now, REQUESTS, &h);
+	if (before) {
 		exchanges_of(before, &x_before);
-	sum_of(now, "http.server.request.duration", &h);
-	sum_of(before, "http.server.request.duration", &h_before);
+		exchanges_add(before, REQUESTS, &h_before);
+	}
 	strbuf_printf(out,
 		      "%s: ", unit_elapsed((double)(now->time_ns - began_ns) / NSEC_PER_SEC, text));
 	if (snapshot_find(now, "tcp.client.exchange.duration"))

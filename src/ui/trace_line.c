@@ -9,10 +9,7 @@
 
 #define NSEC   1000000000ULL
 
-#define RED    "\x1b[1;31m"
 #define YELLOW "\x1b[1;33m"
-#define BOLD   "\x1b[1m"
-#define PLAIN  "\x1b[0m"
 
 /* "[ffff:...:ffff]:65535" is 47; a line of IPv4 conversations fits 120 columns as a rule. */
 #define SERVICE_MIN 16
