@@ -25,15 +25,16 @@ json_t *json_number(double v)
 	return isfinite(v) ? json_real(v) : json_null();
 }
 
-static json_t *time_string(uint64_t wall_ns)
+json_t *json_time(uint64_t wall_ns, int digits)
 {
 	time_t seconds = (time_t)(wall_ns / NSEC_PER_SEC);
-	char date[32];
+	char date[32], part[16];
 	struct tm tm;
 
 	gmtime_r(&seconds, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	return json_sprintf("%s.%03uZ", date, (unsigned)(wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC));
+	snprintf(part, sizeof(part), "%09u", (unsigned)(wall_ns % NSEC_PER_SEC));
+	return json_sprintf("%s.%.*sZ", date, digits, part);
 }
 
 static json_t *attributes(const struct snap_series *s)
@@ -163,7 +164,7 @@ static json_t *metrics(const struct snapshot *s)
 	return all;
 }
 
-static int append(const char *data, size_t len, void *arg)
+int json_append(const char *data, size_t len, void *arg)
 {
 	strbuf_add(arg, data, len);
 	return 0;
@@ -175,7 +176,7 @@ void json_put(struct strbuf *out, const char *key, json_t *value)
 	const char *last = out->len ? out->data + out->len - 1 : "{";
 
 	strbuf_printf(out, "%s\"%s\":", *last == '{' ? "" : ",", key);
-	if (!value || json_dump_callback(value, append, out,
+	if (!value || json_dump_callback(value, json_append, out,
 					 JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)))
 		out->failed = true;
 	json_decref(value);
@@ -185,8 +186,8 @@ int json_encode(const struct report *r, struct strbuf *out)
 {
 	strbuf_putc(out, '{');
 	json_put(out, "sonde", json_string(SONDE_VERSION));
-	json_put(out, "time", time_string(r->wall_ns));
-	json_put(out, "timestamp", time_string(r->wall_ns));
+	json_put(out, "time", json_time(r->wall_ns, 3));
+	json_put(out, "timestamp", json_time(r->wall_ns, 3));
 	json_put(out, "duration_seconds", json_real((double)r->duration_ns / NSEC_PER_SEC));
 	if (r->connections && json_put_connections(r, out) < 0)
 		return -ENOMEM;

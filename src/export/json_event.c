@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "export/export.h"
+#include "export/json_parts.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <jansson.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "model/event.h"
 #include "model/utf8.h"
 
@@ -25,17 +22,6 @@ static json_t *text(const char *s)
 static json_t *microseconds(double ns)
 {
 	return isfinite(ns) ? json_real(round(ns) / 1000) : json_null();
-}
-
-static json_t *time_string(uint64_t wall_ns)
-{
-	time_t seconds = (time_t)(wall_ns / NSEC_PER_SEC);
-	char date[32];
-	struct tm tm;
-
-	gmtime_r(&seconds, &tm);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	return json_sprintf("%s.%06uZ", date, (unsigned)(wall_ns % NSEC_PER_SEC / NSEC_PER_USEC));
 }
 
 static json_t *attributes(const struct event *ev)
@@ -59,16 +45,10 @@ static json_t *attributes(const struct event *ev)
 	return NULL;
 }
 
-static int append(const char *data, size_t len, void *arg)
-{
-	strbuf_add(arg, data, len);
-	return 0;
-}
-
 int json_event_encode(const struct event *ev, uint64_t wall_ns, struct strbuf *out)
 {
 	cleanup(json_decrefp) json_t *o =
-		json_pack("{s:o, s:s, s:o, s:o, s:o}", "time", time_string(wall_ns), "event",
+		json_pack("{s:o, s:s, s:o, s:o, s:o}", "time", json_time(wall_ns, 6), "event",
 			  ev->name, "service", text(ev->service), "duration_us",
 			  microseconds((double)ev->duration_ns), "attributes", attributes(ev));
 
@@ -76,7 +56,7 @@ int json_event_encode(const struct event *ev, uint64_t wall_ns, struct strbuf *o
 	 * 15 digits are exact for every count of nanoseconds in eleven days. What is beyond ASCII is
 	 * escaped: a terminal may be what reads it, and names of programs are not to speak to that.
 	 */
-	if (!o || json_dump_callback(o, append, out,
+	if (!o || json_dump_callback(o, json_append, out,
 				     JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)))
 		return -ENOMEM;
 	strbuf_putc(out, '\n');
