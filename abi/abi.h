@@ -36,6 +36,12 @@ enum sn_stat {
 };
 
 /*
+ * Where an object has a variable sn_stage: before all its hooks are on nothing is counted, and when the
+ * first of them is about to go nothing begins or ends any more.
+ */
+enum sn_stage { SN_STAGE_STARTING, SN_STAGE_RUNNING, SN_STAGE_ENDING };
+
+/*
  * How the kernel half tells a process by its name and its start: by the kernel's own types, by reading
  * memory where they say it is, or, where nothing describes them or reading is forbidden, by the name
  * of its main thread, if it is that one.

@@ -82,6 +82,12 @@ static __always_inline void first_send(struct sn_tcp_sock *st, const struct view
 	st->more.run_tx = v->write_seq;
 }
 
+/* Exchanges are counted no more, ends still are. */
+static __always_inline bool ending(void)
+{
+	return *(volatile __u32 *)&sn_stage == SN_STAGE_ENDING;
+}
+
 /*
  * The owner hands bytes to the socket; write_seq does not count them yet. @msg is known to a hook that
  * is in the loop of the call, and passed several times by a large one.
@@ -94,7 +100,7 @@ static __always_inline int on_send(struct sock *sk, struct msghdr *msg, const __
 	struct view v;
 	__u32 end;
 
-	if (!view_sock(&v, sk, typed))
+	if (ending() || !view_sock(&v, sk, typed))
 		return 0;
 	st = sock_used(&v, typed);
 	if (!st || !st->open)
@@ -141,7 +147,7 @@ static __always_inline int on_arrival(struct sock *sk, const bool typed)
 	struct view v;
 	__u64 now;
 
-	if (!view_sock(&v, sk, typed) || !bytes_waiting(&v))
+	if (ending() || !view_sock(&v, sk, typed) || !bytes_waiting(&v))
 		return 0;
 	st = sock_known(&v, typed);
 	if (!st)
@@ -229,7 +235,7 @@ static __always_inline int on_read(struct sock *sk, const bool typed)
 	__u64 now;
 	__s32 n;
 
-	if (!view_sock(&v, sk, typed))
+	if (ending() || !view_sock(&v, sk, typed))
 		return 0;
 	st = sock_used(&v, typed);
 	if (!st)

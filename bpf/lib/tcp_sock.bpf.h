@@ -32,6 +32,10 @@ const volatile bool sn_singles = false, sn_tell_exchanges = false, sn_tell_failu
 /* Whether sockets have room for sn_tcp_sock.more: the verifier takes out what asks in vain. */
 #define WANTS_MORE (sn_detail || sn_singles)
 
+/* enum sn_stage, set by user space while programs run: hooks come and go one by one, and what one
+ * sees while another is not there yet would be made into exchanges that nobody had. */
+__u32 sn_stage = SN_STAGE_STARTING;
+
 enum phase { IDLE, SENT, READ };
 
 /* Flags of a socket: a window that is used up, a send that Nagle's algorithm holds back, a series that
@@ -103,6 +107,8 @@ static __always_inline bool view_sock(struct view *v, struct sock *sk, const boo
 {
 	struct tcp_sock *tp;
 
+	if (*(volatile __u32 *)&sn_stage == SN_STAGE_STARTING)
+		return false;
 	v->sk = sk;
 	if (typed) {
 		tp = (struct tcp_sock *)bpf_skc_to_tcp_sock(sk);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -71,10 +72,11 @@ int kern_object_open(const struct kern_image *image, struct kern_object **ret, s
 	return 0;
 }
 
-/* Where a global variable lies in the object's read-only data: its BTF says so. */
-static int find_variable(const struct btf *btf, const char *name, uint32_t *offset, uint32_t *size)
+/* Where a global variable lies in @section of the object: its BTF says so. */
+static int find_variable(const struct btf *btf, const char *section, const char *name,
+			 uint32_t *offset, uint32_t *size)
 {
-	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	int id = btf__find_by_name_kind(btf, section, BTF_KIND_DATASEC);
 	const struct btf_var_secinfo *v;
 	const struct btf_type *sec;
 
@@ -94,8 +96,10 @@ static int find_variable(const struct btf *btf, const char *name, uint32_t *offs
 	return -ENOENT;
 }
 
-static struct bpf_map *find_rodata(struct bpf_object *o)
+/* The section of variables @name, as libbpf makes a map of it. */
+static struct bpf_map *find_internal(struct bpf_object *o, const char *section)
 {
+	size_t n = strlen(section);
 	struct bpf_map *m;
 
 	bpf_object__for_each_map(m, o)
@@ -103,7 +107,7 @@ static struct bpf_map *find_rodata(struct bpf_object *o)
 		const char *name = bpf_map__name(m);
 		size_t len = strlen(name);
 
-		if (bpf_map__is_internal(m) && len >= 7 && strcmp(name + len - 7, ".rodata") == 0)
+		if (bpf_map__is_internal(m) && len >= n && strcmp(name + len - n, section) == 0)
 			return m;
 	}
 	return NULL;
@@ -112,12 +116,13 @@ static struct bpf_map *find_rodata(struct bpf_object *o)
 int kern_object_set(struct kern_object *o, const char *variable, const void *value, size_t size,
 		    struct err *e)
 {
-	struct bpf_map *rodata = find_rodata(o->base);
+	struct bpf_map *rodata = find_internal(o->base, ".rodata");
 	uint32_t offset, have;
 	size_t len;
 	char *data;
 
-	if (!rodata || find_variable(bpf_object__btf(o->base), variable, &offset, &have) < 0)
+	if (!rodata ||
+	    find_variable(bpf_object__btf(o->base), ".rodata", variable, &offset, &have) < 0)
 		return err_set(e, -ENOENT, "BPF object %s has no variable %s", o->image->name,
 			       variable);
 	data = bpf_map__initial_value(rodata, &len);
@@ -126,6 +131,29 @@ int kern_object_set(struct kern_object *o, const char *variable, const void *val
 			       variable, o->image->name, have, size);
 	memcpy(data + offset, value, size);
 	return 0;
+}
+
+int kern_object_poke(struct kern_object *o, const char *variable, uint32_t value)
+{
+	const struct bpf_map *bss = find_internal(o->base, ".bss");
+	cleanup(cleanup_free) char *data = NULL;
+	uint32_t offset, have, zero = 0;
+	int r;
+
+	if (!bss || find_variable(bpf_object__btf(o->base), ".bss", variable, &offset, &have) < 0)
+		return -ENOENT;
+	if (have != sizeof(value) || offset + sizeof(value) > bpf_map__value_size(bss))
+		return -EINVAL;
+	/* The section is one value, and nobody else writes to it. */
+	data = malloc(bpf_map__value_size(bss));
+	if (!data)
+		return -ENOMEM;
+	r = bpf_map_lookup_elem(bpf_map__fd(bss), &zero, data);
+	if (!r) {
+		memcpy(data + offset, &value, sizeof(value));
+		r = bpf_map_update_elem(bpf_map__fd(bss), &zero, data, BPF_ANY);
+	}
+	return r;
 }
 
 int kern_object_resize(struct kern_object *o, const char *map, uint32_t max_entries)
@@ -155,7 +183,8 @@ static void set_task_access(struct kern_object *o)
 	uint32_t access = SN_TASK_COMM, offset, size;
 	enum kern_types types = kern_types();
 
-	if (find_variable(bpf_object__btf(o->base), "sn_task_access", &offset, &size) < 0)
+	if (find_variable(bpf_object__btf(o->base), ".rodata", "sn_task_access", &offset, &size) <
+	    0)
 		return;
 	if (types == KERN_TYPES_KERNEL && kern_has(KERN_TASK_BTF))
 		access = SN_TASK_TYPED;

@@ -35,6 +35,8 @@ int kern_object_open(const struct kern_image *image, struct kern_object **ret, s
 /* Before kern_object_create(): a `const volatile` variable, a map's size, a map that is not needed. */
 int kern_object_set(struct kern_object *o, const char *variable, const void *value, size_t size,
 		    struct err *e);
+/* Once the maps are made: a variable that is no constant, of 32 bits. -ENOENT: there is none. */
+int kern_object_poke(struct kern_object *o, const char *variable, uint32_t value);
 int kern_object_resize(struct kern_object *o, const char *map, uint32_t max_entries);
 /* In place of a map of its own: that of another object, behind @fd, which is not taken. */
 int kern_object_share(struct kern_object *o, const char *map, int fd);

@@ -148,8 +148,12 @@ static int open_hooks(struct probe_run *r, struct err *e)
 					    r->env->hot_only, r->states, e);
 		if (missing < 0)
 			return missing;
-		if (!p->accept || p->accept(r->states, attempt))
-			return 0;
+		if (!p->accept || p->accept(r->states, attempt)) {
+			err = kern_object_poke(r->object, "sn_stage", SN_STAGE_RUNNING);
+			return err && err != -ENOENT
+				       ? err_set(e, err, "cannot start: %s", strerror(-err))
+				       : 0;
+		}
 		kern_hooks_detach(r->states, r->n_hooks);
 		close_tables(r);
 		kern_object_close(r->object);
@@ -375,6 +379,9 @@ int probe_run_detach(struct probe_run *r, struct err *e)
 	const struct probe *p = r->probe;
 	int err = 0;
 
+	kern_object_poke(r->object, "sn_stage", SN_STAGE_ENDING);
+	/* Programs that began before are done with when this returns. */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	detach(r, p->n_end_hooks, r->n_hooks);
 	if (p->look)
 		err = p->look(r->object, r->env, &r->looking, PROBE_ENDING, e);

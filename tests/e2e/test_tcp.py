@@ -490,3 +490,42 @@ def test_both_directions_at_once():
         for direction in ("transmit", "receive"):
             assert report.value("tcp.io", server__port=port, tcp__role=role,
                                 network__io__direction=direction) == size
+
+
+def test_what_begins_while_hooks_come():
+    """Exchanges go on all the time; none is made up of several, at the beginning or at the end."""
+    longest = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(server.getsockname())
+        peer = server.accept()[0]
+        over = threading.Event()
+
+        def answer():
+            while request := peer.recv(10):
+                time.sleep(0.002)
+                peer.sendall(request)
+
+        def ask():
+            while not over.is_set():
+                began = time.monotonic_ns()
+                client.sendall(b"x" * 10)
+                assert client.recv(10)
+                longest.append(time.monotonic_ns() - began)
+            client.close()
+
+        threads = [threading.Thread(target=do) for do in (answer, ask)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            with measuring("tcp") as finish:
+                time.sleep(0.3)
+                report = finish()
+            for metric in (CLIENT, SERVER):
+                figure = report.one(metric, server__port=port)
+                assert figure["count"] > 10
+                assert figure["max_us"] * 1000 <= max(longest)
+        over.set()
+        for thread in threads:
+            thread.join()
+        peer.close()

@@ -2,7 +2,7 @@
 # Runs inside the virtual machine: the suites named in $suites, separated by commas; those that are tiers
 # and in $network too have a second part (network.sh). Speaks to tests/kernels/run over the console:
 #     CASE name ok | CASE name FAIL why
-#     DATA name, a document in base64, END
+#     DATA name, a document, compressed, in base64, END
 # and in the lines of `inside`. What the documents must say is judged there.
 
 . /network.sh
@@ -17,7 +17,8 @@ verdict() { # NAME STATUS WHY
 
 data() { # NAME FILE
 	echo "DATA $1"
-	base64 "$2"
+	# A serial line is slow, and an emulated one drops what comes too fast.
+	gzip -c "$2" | base64
 	echo "END"
 }
 
