@@ -76,6 +76,18 @@ static int set_option(struct config *c, const struct opt *o, const char *text,
 	return 0;
 }
 
+/* A choice that is given again is a longer list, as if it had been written with a comma. */
+static const char *joined(const struct config *c, const struct given *g, struct strbuf *buf)
+{
+	const char *before = *(const char *const *)((const char *)c + g->opt->offset);
+
+	if (g->opt->type < OPT_PORTS || g->opt->type >= OPT_NUMBER ||
+	    c->layer[g->opt - opts] != LAYER_FLAG || !before || !*before)
+		return g->value;
+	strbuf_printf(buf, "%s,%s", before, g->value);
+	return strbuf_str(buf);
+}
+
 static int apply_flags(const struct line *l, const struct command *cmd, struct config *c,
 		       struct err *e)
 {
@@ -83,11 +95,12 @@ static int apply_flags(const struct line *l, const struct command *cmd, struct c
 
 	for (size_t i = 0; i < l->n_given; i++) {
 		const struct given *g = &l->given[i];
+		cleanup(strbuf_done) struct strbuf list = {};
 		int r;
 
 		if (!command_has(cmd, g->opt))
 			return line_unknown(opt_flag_name(g->opt, name), cmd, e);
-		r = set_option(c, g->opt, g->value, OPT_ENV_PLAIN, LAYER_FLAG,
+		r = set_option(c, g->opt, joined(c, g, &list), OPT_ENV_PLAIN, LAYER_FLAG,
 			       g->spelled[1] == '-' ? opt_flag_name(g->opt, name)
 						    : (char[]){ '-', g->opt->letter, 0 },
 			       e);

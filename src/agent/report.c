@@ -110,6 +110,16 @@ static int write_document(struct measurement *m, const struct snapshot *s, struc
 	return output_write(&m->output, strbuf_str(&doc), doc.len, e);
 }
 
+static bool chooses_processes(const struct config *c)
+{
+	return *c->pids || *c->commands || *c->services || *c->containers || *c->cgroups;
+}
+
+static bool chooses(const struct config *c)
+{
+	return chooses_processes(c) || *c->ports || *c->peers || c->role;
+}
+
 static int print_summary(struct measurement *m, const struct snapshot *s, struct err *e)
 {
 	struct winsize size = { .ws_col = SUMMARY_WIDTH };
@@ -125,6 +135,7 @@ static int print_summary(struct measurement *m, const struct snapshot *s, struct
 		.seconds = (double)(m->to_ns - m->from_ns) / NSEC_PER_SEC,
 		.connections = m->connections,
 		.findings = &m->findings,
+		.chosen = chooses(m->config),
 		.detail = m->config->tcp_detail,
 	};
 	cleanup(strbuf_done) struct strbuf text = {};
@@ -161,11 +172,6 @@ static uint64_t missed(const struct snapshot *s)
 {
 	return count_of(s, "sonde.events.missed", "sonde.event.reason", "recursion") +
 	       count_of(s, "sonde.events.missed", "sonde.event.reason", "state_full");
-}
-
-static bool chooses_processes(const struct config *c)
-{
-	return *c->pids || *c->commands || *c->services || *c->containers || *c->cgroups;
 }
 
 /*

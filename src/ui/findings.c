@@ -65,22 +65,26 @@ static void tell_parts(struct finder *f, const struct snap_series *s)
 		{ "remote", "remote_share", "the other end" },
 		{ "receive_queue", "receive_queue_share", "waiting to be read" },
 	};
-	double told = 0, whole = (double)s->hist->sum_ns / 1e9, n = (double)hist_count(s->hist);
-	double rest;
+	double seconds[ARRAY_SIZE(parts)], told = 0, took = (double)s->hist->sum_ns / 1e9, whole,
+					   rest;
+	double n = (double)hist_count(s->hist);
 
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		seconds[i] = finder_seconds(f, STAGES, s, "tcp.stage", parts[i].stage);
+		told += seconds[i];
+	}
+	/* What nobody asked for waits to be read too, and is of no exchange. */
+	whole = fmax(took, told);
 	finder_evidence(f, "exchanges", n);
-	finder_evidence(f, "mean_seconds", whole / n);
+	finder_evidence(f, "mean_seconds", took / n);
 	say_who(f);
 	strbuf_printf(&f->text, ": %.0f exchanges, ", n);
-	say_seconds(f, whole / n);
+	say_seconds(f, took / n);
 	strbuf_puts(&f->text, " on average, of which");
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		double seconds = finder_seconds(f, STAGES, s, "tcp.stage", parts[i].stage);
-
-		told += seconds;
-		finder_evidence(f, parts[i].key, seconds / whole);
+		finder_evidence(f, parts[i].key, seconds[i] / whole);
 		strbuf_printf(&f->text, "%s %s %.0f %%", i ? "," : "", parts[i].words,
-			      100 * seconds / whole);
+			      100 * seconds[i] / whole);
 	}
 	/* Exchanges of several sends: which of them was answered cannot be said. */
 	rest = fmax(1 - told / whole, 0);

@@ -311,6 +311,12 @@ void report_summary_render(const struct report_summary *r, const struct terminal
 	if (tcp.n || http.n)
 		return;
 	strbuf_putc(out, '\n');
+	if (r->chosen) {
+		style_line(&style, "", "Nothing of what was chosen was exchanged meanwhile.", out);
+		style_line(&style, DIM, "Without --port, --service and the like, all is shown.",
+			   out);
+		return;
+	}
 	style_line(&style, "", "Nothing was exchanged while this was measured.", out);
 	style_line(&style, DIM, "'sonde doctor' says what works on this machine.", out);
 }

@@ -11,6 +11,7 @@ struct report_summary {
 	double seconds;			 /* that the figures cover */
 	struct connections *connections; /* NULL: TCP was not measured */
 	const struct findings *findings; /* NULL: nobody looked */
+	bool chosen;			 /* not everything was asked for */
 	bool detail;			 /* failures, repetitions and resets were looked for */
 };
 

@@ -175,9 +175,21 @@ static void choices_of_what_is_measured(void **state)
 	config_done(&t.c);
 }
 
+static void test_given_again(void **state)
+{
+	struct attempt t = {};
+
+	parse(&t, "report --port 80 --pid 1 --port 8000-8100 --pid 2,3", NULL);
+	assert_int_equal(t.r, 0);
+	assert_string_equal(t.c.ports, "80,8000-8100");
+	assert_string_equal(t.c.pids, "1,2,3");
+	config_done(&t.c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_given_again),
 		cmocka_unit_test(values_are_read_exactly),
 		cmocka_unit_test(shares_are_read_exactly),
 		cmocka_unit_test(wrong_use_gets_one_sentence),
