@@ -342,7 +342,12 @@ static void readers_that_do_not_read(void **state)
 		send(fds[i], "GET /huge HTTP/1.0\r\n\r\n", 22, MSG_NOSIGNAL);
 		turn(w);
 	}
+	/* Until the server has seen them ask: a busy machine carries bytes over loopback later. */
 	text = ask(w, "GET /short HTTP/1.1\r\nHost: localhost\r\n\r\n", &closed);
+	for (int i = 0; i < 100 && strncmp(text, "HTTP/1.1 503 ", 13); i++) {
+		free(take_ptr(text));
+		text = ask(w, "GET /short HTTP/1.1\r\nHost: localhost\r\n\r\n", &closed);
+	}
 	assert_memory_equal(text, "HTTP/1.1 503 ", 13);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
