@@ -17,6 +17,7 @@ static const struct kern_hook hooks[] = {
 	{ "state", KERN_TIER_RAW, "sn_tcp_state_rt", "inet_sock_set_state" },
 	{ "close", KERN_TIER_BTF, "sn_tcp_destroy", "tcp_destroy_sock" },
 	{ "close", KERN_TIER_RAW, "sn_tcp_destr_rt", "tcp_destroy_sock" },
+	{ "forget", KERN_TIER_RAW, "sn_tcp_forget", "tcp_destroy_sock", .untyped = true },
 	{ "arrival", KERN_TIER_BTF, "sn_tcp_arr_tp", "sk_data_ready", .hot = true },
 	{ "arrival", KERN_TIER_FENTRY, "sn_tcp_arr_fe", "sock_def_readable", .hot = true },
 	{ "arrival", KERN_TIER_KPROBE, "sn_tcp_arr_kp", "sock_def_readable", .hot = true },
@@ -36,8 +37,8 @@ static const struct kern_hook hooks[] = {
 
 #define N_DETAIL_HOOKS 4
 
-/* State and close: a socket that ends while the others are taken off is told all the same. */
-#define N_END_HOOKS 4
+/* State, close and forget: a socket that ends while the others are taken off is told all the same. */
+#define N_END_HOOKS 5
 
 static const struct sn_tcp_key overflow_keys[] = {
 	{ .role = SN_TCP_CLIENT },
@@ -48,7 +49,7 @@ static const struct sn_tcp_key overflow_keys[] = {
 static bool any_untyped(const struct kern_hook_state *states)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
-		if ((states[i].attached || states[i].failed) &&
+		if (!hooks[i].untyped && (states[i].attached || states[i].failed) &&
 		    (hooks[i].tier == KERN_TIER_KPROBE || hooks[i].tier == KERN_TIER_RAW))
 			return true;
 	return false;
