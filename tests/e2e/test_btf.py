@@ -80,7 +80,7 @@ def test_its_own(own):
     said = doctor("--btf", own)
     assert "btf" not in said
     raw = [hook for hook in said["probes"][0]["hooks"] if hook["tier"] == "raw_tp"]
-    assert len(raw) == 2 and all(hook["attached"] for hook in raw)
+    assert len(raw) == 3 and all(hook["attached"] for hook in raw)
 
 
 @pytest.mark.parametrize("name,member,by", [
