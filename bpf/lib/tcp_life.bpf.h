@@ -5,7 +5,7 @@
  * The life of a connection: how it was made, or why not, how it ended, what had to be sent again. None
  * of it is in the hot path, and none of it is there unless details are asked for.
  */
-#include "lib/tcp_sock.bpf.h"
+#include "lib/tcp_record.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -6,7 +6,7 @@
  * took is measured where both ends of a connection are on this machine; where only one is, the least
  * round trip that the connection had stands for it, and the series says so.
  */
-#include "lib/tcp_sock.bpf.h"
+#include "lib/tcp_record.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
